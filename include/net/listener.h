@@ -1,0 +1,39 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* A listening TCP or Unix socket.  TCP sockets use SO_REUSEPORT, so every worker opens its
+ * own on the same address and the kernel spreads the clients. */
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+
+struct listener;
+struct loop;
+
+struct listener_options {
+	const char *host; /* numeric address, "*" or a name; a path beginning with / is Unix */
+	uint16_t port;
+	int backlog;
+	int inherited_fd;  /* from systemd, or -1; the listener dup()s it */
+	int unix_mode;     /* file mode of a Unix socket */
+	int accepts_per_turn; /* at most this many accept()s before other work */
+	bool reuseport;
+};
+
+/* FD is non-blocking, close-on-exec, TCP_NODELAY set; the callee owns it. */
+typedef void (*listener_fn)(void *arg, int fd, const struct sockaddr *peer,
+			    socklen_t peer_len);
+
+/* 0, or -errno (-EADDRINUSE ...).  Out of descriptors (EMFILE, ENFILE), it pauses 100 ms
+ * and goes on, without spinning. */
+int listener_open(struct loop *loop, const struct listener_options *options, listener_fn fn,
+		  void *arg, struct listener **out) MUST_CHECK;
+/* The bound port (for port 0). */
+uint16_t listener_port(const struct listener *listener);
+/* Times accept() failed for lack of descriptors. */
+uint64_t listener_exhausted(const struct listener *listener);
+/* Stops accepting at once; frees itself later.  NULL is fine. */
+void listener_close(struct listener *listener);
