@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors
+ *
+ * Every setting of the sections that are not lists:
+ *
+ *   CONFIG(TYPE, section, name, field, default, min, max, unit, flags, "sentence.")
+ *
+ * TYPE      member of struct config            text
+ * BOOL      bool                               on/off, true/false, yes/no, 1/0
+ * INT       uint32_t                           decimal
+ * DURATION  uint64_t, milliseconds             us ms s min h d; bare: in UNIT (S or MS)
+ * SIZE      uint64_t, bytes                    B kB MB GB (and KiB..), powers of 1024
+ * STRING    const char *, never NULL           as it is
+ * ENUM      enum UNIT                          one of the words in tbl/config_enums.h
+ * MODE      uint32_t                           octal
+ *
+ * min and max are in the member's unit (for STRING: bytes).  CF_RELOAD: SIGHUP changes it;
+ * the others wait for a restart.  CF_SECRET: shown with its password left out. */
+
+/* clang-format off */
+CONFIG(STRING, "pgrecall", "listen_addr", listen_addr, "127.0.0.1", 0, 4096, NONE, 0,
+       "Addresses to listen on for clients, separated by commas; * means all, empty none.")
+CONFIG(INT, "pgrecall", "listen_port", listen_port, "6432", 1, 65535, NONE, 0,
+       "TCP port to listen on for clients.")
+CONFIG(STRING, "pgrecall", "unix_socket_dir", unix_socket_dir, "", 0, 90, NONE, 0,
+       "Directory of the Unix socket for clients; empty means none.")
+CONFIG(MODE, "pgrecall", "unix_socket_mode", unix_socket_mode, "0700", 0, 0777, NONE, 0,
+       "File mode of the Unix socket.")
+CONFIG(INT, "pgrecall", "listen_backlog", listen_backlog, "1024", 1, 65535, NONE, 0,
+       "Connections that the kernel may queue before they are accepted.")
+CONFIG(INT, "pgrecall", "workers", workers, "0", 0, 64, NONE, 0,
+       "Threads that serve clients; 0 means one for each core, at most 4.")
+CONFIG(ENUM, "pgrecall", "pool_mode", pool_mode, "transaction", 0, 0, pool_mode, CF_RELOAD,
+       "When a server connection goes back to its pool: session or transaction.")
+CONFIG(ENUM, "pgrecall", "auth_type", auth_type, "scram-sha-256", 0, 0, auth_type, CF_RELOAD,
+       "How clients log in: trust or scram-sha-256.")
+CONFIG(STRING, "pgrecall", "auth_file", auth_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File with one \"user\" \"password or SCRAM secret\" per line, as PgBouncer's.")
+CONFIG(INT, "pgrecall", "max_client_conn", max_client_conn, "5000", 1, 1000000, NONE, CF_RELOAD,
+       "Client connections that are accepted at most.")
+CONFIG(INT, "pgrecall", "default_pool_size", default_pool_size, "50", 1, 100000, NONE, CF_RELOAD,
+       "Server connections of one pool (database and user) at most.")
+CONFIG(INT, "pgrecall", "min_pool_size", min_pool_size, "10", 0, 100000, NONE, CF_RELOAD,
+       "Server connections that a pool in use keeps open.")
+CONFIG(INT, "pgrecall", "max_db_connections", max_db_connections, "0", 0, 100000, NONE, CF_RELOAD,
+       "Server connections of one database at most, over all users; 0 means no limit.")
+CONFIG(INT, "pgrecall", "max_user_connections", max_user_connections, "0", 0, 100000, NONE, CF_RELOAD,
+       "Server connections of one user at most, over all databases; 0 means no limit.")
+CONFIG(DURATION, "pgrecall", "query_wait_timeout", query_wait_timeout_ms, "15s", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "How long a client waits for a server connection before it gets an error; 0 means for ever.")
+CONFIG(DURATION, "pgrecall", "client_login_timeout", client_login_timeout_ms, "60s", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "How long a client may take to log in; 0 means for ever.")
+CONFIG(DURATION, "pgrecall", "client_idle_timeout", client_idle_timeout_ms, "0", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "Clients idle for longer are closed; 0 means never.")
+CONFIG(DURATION, "pgrecall", "idle_transaction_timeout", idle_transaction_timeout_ms, "0", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "Clients idle inside a transaction for longer are closed; 0 means never.")
+CONFIG(DURATION, "pgrecall", "query_timeout", query_timeout_ms, "0", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "Queries that run for longer are cancelled and their client closed; 0 means never.")
+CONFIG(DURATION, "pgrecall", "transaction_timeout", transaction_timeout_ms, "0", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "Clients whose transaction lasts longer are closed; 0 means never.")
+CONFIG(DURATION, "pgrecall", "server_idle_timeout", server_idle_timeout_ms, "30s", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "Server connections above min_pool_size that are idle for longer are closed; 0 means never.")
+CONFIG(DURATION, "pgrecall", "server_lifetime", server_lifetime_ms, "1h", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "Server connections older than this are closed when idle; 0 means at their first release.")
+CONFIG(DURATION, "pgrecall", "server_connect_timeout", server_connect_timeout_ms, "15s", 1, CONFIG_YEAR, S, CF_RELOAD,
+       "How long connecting and logging in to a server may take.")
+CONFIG(DURATION, "pgrecall", "server_login_retry", server_login_retry_ms, "1s", 1, CONFIG_YEAR, S, CF_RELOAD,
+       "Pause after a failed connection to a server; doubles with each failure.")
+CONFIG(DURATION, "pgrecall", "server_login_retry_max", server_login_retry_max_ms, "15s", 1, CONFIG_YEAR, S, CF_RELOAD,
+       "Longest pause after failed connections to a server.")
+CONFIG(DURATION, "pgrecall", "server_check_delay", server_check_delay_ms, "30s", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "A server connection idle for longer is tested before a client gets it.")
+CONFIG(STRING, "pgrecall", "server_reset_query", server_reset_query, "DISCARD ALL", 0, 4096, NONE, CF_RELOAD,
+       "Sent in session mode before a server connection goes back to its pool; empty means nothing.")
+CONFIG(DURATION, "pgrecall", "cancel_wait_timeout", cancel_wait_timeout_ms, "10s", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "How long a cancel request may wait to reach its server; 0 means for ever.")
+CONFIG(INT, "pgrecall", "max_prepared_statements", max_prepared_statements, "200", 1, 100000, NONE, CF_RELOAD,
+       "Prepared statements kept on one server connection; the least recently used go first.")
+CONFIG(INT, "pgrecall", "max_client_prepared_statements", max_client_prepared_statements, "5000", 1, 1000000, NONE, CF_RELOAD,
+       "Prepared statements that one client may have.")
+CONFIG(STRING, "pgrecall", "ignore_startup_parameters", ignore_startup_parameters, "", 0, 4096, NONE, CF_RELOAD,
+       "Start-up parameters of clients that are dropped, separated by commas.")
+CONFIG(SIZE, "pgrecall", "max_packet_size", max_packet_size, "1073741823", 1024, 2147483647, NONE, CF_RELOAD,
+       "Largest protocol message that passes, bytes.")
+CONFIG(SIZE, "pgrecall", "pkt_buf", pkt_buf, "64kB", 4096, 16 * CONFIG_MB, NONE, 0,
+       "Receive buffer of a worker, shared by its connections.")
+CONFIG(SIZE, "pgrecall", "client_out_high", client_out_high, "256kB", 16 * CONFIG_KB, CONFIG_GB, NONE, CF_RELOAD,
+       "Bytes queued towards a slow peer before reading from the other side stops.")
+CONFIG(SIZE, "pgrecall", "client_hold_max", client_hold_max, "1MB", 16 * CONFIG_KB, CONFIG_GB, NONE, CF_RELOAD,
+       "Largest message that is kept whole in order to be understood; larger ones stream through.")
+CONFIG(BOOL, "pgrecall", "tcp_keepalive", tcp_keepalive, "1", 0, 0, NONE, CF_RELOAD,
+       "Whether TCP keepalive is switched on, towards clients and servers.")
+CONFIG(DURATION, "pgrecall", "tcp_user_timeout", tcp_user_timeout_ms, "0", 0, CONFIG_DAY, MS, CF_RELOAD,
+       "How long sent bytes may stay unacknowledged before a connection is dropped; 0 means the system's default.")
+CONFIG(DURATION, "pgrecall", "shutdown_timeout", shutdown_timeout_ms, "60s", 0, CONFIG_DAY, S, CF_RELOAD,
+       "How long SIGTERM waits for transactions to finish; 0 means for ever.")
+CONFIG(DURATION, "pgrecall", "slow_query_threshold", slow_query_threshold_ms, "1000ms", 0, CONFIG_YEAR, MS, CF_RELOAD,
+       "Queries that take at least this long are logged; 0 means none.")
+CONFIG(BOOL, "pgrecall", "log_connections", log_connections, "1", 0, 0, NONE, CF_RELOAD,
+       "Whether each login of a client is logged.")
+CONFIG(BOOL, "pgrecall", "log_disconnections", log_disconnections, "1", 0, 0, NONE, CF_RELOAD,
+       "Whether each end of a client is logged, with its reason.")
+CONFIG(INT, "pgrecall", "scram_iterations", scram_iterations, "4096", 4096, 1000000, NONE, CF_RELOAD,
+       "Iterations of SCRAM-SHA-256 for secrets derived from plain passwords.")
+CONFIG(BOOL, "pgrecall", "application_name_add_host", application_name_add_host, "0", 0, 0, NONE, CF_RELOAD,
+       "Whether the client's address is added to its application_name.")
+CONFIG(DURATION, "pgrecall", "catalog_refresh", catalog_refresh_ms, "60s", 1000, CONFIG_DAY, S, CF_RELOAD,
+       "How often each database's catalogue is read again.")
+
+CONFIG(BOOL, "cache", "enabled", cache_enabled, "on", 0, 0, NONE, CF_RELOAD,
+       "Whether anything is cached.")
+CONFIG(BOOL, "cache", "recent", cache_recent, "on", 0, 0, NONE, CF_RELOAD,
+       "Whether recent reads (ordered descending, with a limit) are cached without a rule.")
+CONFIG(BOOL, "cache", "vector", cache_vector, "on", 0, 0, NONE, CF_RELOAD,
+       "Whether pgvector searches are cached without a rule.")
+CONFIG(BOOL, "cache", "default", cache_default, "off", 0, 0, NONE, CF_RELOAD,
+       "Whether every other cacheable read is cached without a rule.")
+CONFIG(DURATION, "cache", "ttl_recent", ttl_recent_ms, "300s", 1000, CONFIG_YEAR, S, CF_RELOAD,
+       "How long a recent read may be answered from the cache.")
+CONFIG(DURATION, "cache", "ttl_vector", ttl_vector_ms, "3600s", 1000, CONFIG_YEAR, S, CF_RELOAD,
+       "How long a pgvector search may be answered from the cache.")
+CONFIG(DURATION, "cache", "ttl_context", ttl_context_ms, "300s", 1000, CONFIG_YEAR, S, CF_RELOAD,
+       "How long a read by key may be answered from the cache.")
+CONFIG(DURATION, "cache", "ttl_default", ttl_default_ms, "300s", 1000, CONFIG_YEAR, S, CF_RELOAD,
+       "How long any other read may be answered from the cache.")
+CONFIG(SIZE, "cache", "l1_size", l1_size, "256MB", 0, 1024 * CONFIG_GB, NONE, CF_RELOAD,
+       "Memory for cached results in this process; 0 means none.")
+CONFIG(INT, "cache", "l1_shards", l1_shards, "16", 1, 1024, NONE, 0,
+       "Parts of the memory cache with a lock each; a power of two.")
+CONFIG(SIZE, "cache", "max_result_size", max_result_size, "1MB", 1, CONFIG_GB, NONE, CF_RELOAD,
+       "Largest result that is cached.")
+CONFIG(SIZE, "cache", "max_key_size", max_key_size, "64kB", 256, 16 * CONFIG_MB, NONE, CF_RELOAD,
+       "Largest key (statement shape, parameters and settings) that is cached.")
+CONFIG(INT, "cache", "version_bits", version_bits, "18", 10, 24, NONE, 0,
+       "The version table has two to this power slots of 8 bytes.")
+CONFIG(INT, "cache", "max_plans", max_plans, "10000", 16, 10000000, NONE, 0,
+       "Statement shapes that a worker remembers.")
+CONFIG(SIZE, "cache", "max_statement_size", max_statement_size, "64kB", 256, 16 * CONFIG_MB, NONE, 0,
+       "Longest statement that is parsed; longer ones count as a write of everything.")
+
+CONFIG(STRING, "redis", "url", redis_url, "", 0, 4096, NONE, CF_SECRET,
+       "redis://[user:password@]host[:port][/db] or unix:/path; empty means no Redis.")
+CONFIG(DURATION, "redis", "timeout", redis_timeout_ms, "20ms", 1, 60 * CONFIG_SEC, MS, CF_RELOAD,
+       "How long one command may take before the cache goes on without Redis.")
+CONFIG(STRING, "redis", "prefix", redis_prefix, "pgrecall:", 0, 128, NONE, 0,
+       "Put in front of every key in Redis.")
+CONFIG(SIZE, "redis", "compress_min", redis_compress_min, "1kB", 0, CONFIG_GB, NONE, CF_RELOAD,
+       "Results of at least this size are compressed in Redis.")
+CONFIG(DURATION, "redis", "retry", redis_retry_ms, "1s", 10, CONFIG_DAY, S, CF_RELOAD,
+       "Pause before a Redis that failed is tried again.")
+CONFIG(SIZE, "redis", "max_value_size", redis_max_value_size, "1MB", 1, 512 * CONFIG_MB, NONE, CF_RELOAD,
+       "Largest value that is written to or read from Redis.")
+CONFIG(INT, "redis", "max_pending", redis_max_pending, "1000", 1, 1000000, NONE, CF_RELOAD,
+       "Commands that a worker may have in flight; beyond it Redis is skipped.")
+
+CONFIG(STRING, "http", "listen", http_listen, "127.0.0.1:9187", 0, 300, NONE, 0,
+       "Address and port of /metrics and the health pages; empty means none.")
+CONFIG(INT, "http", "max_connections", http_max_connections, "64", 1, 10000, NONE, CF_RELOAD,
+       "HTTP connections at most.")
+CONFIG(DURATION, "http", "timeout", http_timeout_ms, "10s", 1, 3600 * CONFIG_SEC, S, CF_RELOAD,
+       "How long one HTTP request may take in all.")
+
+CONFIG(ENUM, "log", "level", log_level, "info", 0, 0, log_level, CF_RELOAD,
+       "Least grave messages that are written: fatal error warning log info debug.")
+CONFIG(ENUM, "log", "format", log_format, "text", 0, 0, log_format, CF_RELOAD,
+       "Form of log lines: text or json.")
+CONFIG(BOOL, "log", "parameters", log_parameters, "off", 0, 0, NONE, CF_RELOAD,
+       "Whether the values of parameters are written with slow queries.")
+
+CONFIG(DURATION, "monitor", "interval", monitor_interval_ms, "60s", 100, CONFIG_DAY, S, CF_RELOAD,
+       "How often servers are checked.")
+/* clang-format on */
