@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors
+ *
+ * Every ending has a name:
+ *
+ *   CLIENT_CLOSE(ID, is_error, sqlstate, family, label, "text")
+ *   SERVER_CLOSE(ID, is_error, label, "text")
+ *
+ * is_error: logged as a warning.  sqlstate: of the FATAL error that the client is sent with
+ * the text, or NULL when it is sent nothing.  family and label: the counter that moves:
+ * CLOSED and REJECTED are clients' (before they were usable), and label is a row of
+ * tbl/metric_labels.h.  The includer defines one of the two macros. */
+#ifndef CLIENT_CLOSE
+#define CLIENT_CLOSE(id, is_error, sqlstate, family, label, text)
+#endif
+#ifndef SERVER_CLOSE
+#define SERVER_CLOSE(id, is_error, label, text)
+#endif
+
+/* clang-format off */
+CLIENT_CLOSE(TERMINATED, false, NULL, CLOSED, CLIENT, "client closed the connection")
+CLIENT_CLOSE(EOF, false, NULL, CLOSED, CLIENT, "client unexpectedly closed the connection")
+CLIENT_CLOSE(IO_ERROR, false, NULL, CLOSED, ERROR, "connection to the client failed")
+CLIENT_CLOSE(CANCEL_DONE, false, NULL, CLOSED, CLIENT, "cancel request handled")
+CLIENT_CLOSE(IDLE_TIMEOUT, false, "57P05", CLOSED, IDLE_TIMEOUT, "terminating connection due to idle-session timeout")
+CLIENT_CLOSE(IDLE_TX_TIMEOUT, false, "25P03", CLOSED, IDLE_TIMEOUT, "terminating connection due to idle-in-transaction timeout")
+CLIENT_CLOSE(TX_TIMEOUT, false, "25P04", CLOSED, ERROR, "terminating connection due to transaction timeout")
+CLIENT_CLOSE(QUERY_TIMEOUT, false, "57014", CLOSED, ERROR, "query timeout")
+CLIENT_CLOSE(OUT_OF_MEMORY, true, "53200", CLOSED, ERROR, "out of memory")
+CLIENT_CLOSE(SLOW_READER, true, NULL, CLOSED, ERROR, "client does not read its results")
+CLIENT_CLOSE(SERVER_FAILED, true, "08006", CLOSED, ERROR, "server connection was lost")
+CLIENT_CLOSE(SERVER_PROTOCOL, true, "08P01", CLOSED, ERROR, "server sent an unexpected message")
+CLIENT_CLOSE(PROTOCOL, true, "08P01", CLOSED, ERROR, "protocol violation")
+CLIENT_CLOSE(TOO_LARGE, true, "54000", CLOSED, ERROR, "message is larger than max_packet_size")
+CLIENT_CLOSE(ADMIN, false, "57P01", CLOSED, ADMIN, "terminating connection due to administrator command")
+CLIENT_CLOSE(RELOAD, false, "57P01", CLOSED, ADMIN, "terminating connection because its database or user was removed")
+CLIENT_CLOSE(SHUTDOWN, false, "57P01", CLOSED, SHUTDOWN, "terminating connection because pgrecall is shutting down")
+CLIENT_CLOSE(LOGIN_EOF, false, NULL, CLOSED, CLIENT, "client closed the connection before it had logged in")
+CLIENT_CLOSE(LOGIN_TIMEOUT, false, "08P01", REJECTED, TIMEOUT, "client_login_timeout")
+CLIENT_CLOSE(LOGIN_PROTOCOL, true, "08P01", REJECTED, PROTOCOL, "protocol violation during login")
+CLIENT_CLOSE(AUTH_FAILED, true, "28P01", REJECTED, AUTH, "password authentication failed")
+CLIENT_CLOSE(NO_USER_NAME, true, "28000", REJECTED, AUTH, "no PostgreSQL user name specified in startup packet")
+CLIENT_CLOSE(UNKNOWN_DATABASE, true, "3D000", REJECTED, UNKNOWN_DATABASE, "no such database")
+CLIENT_CLOSE(BAD_PARAMETER, true, "22023", REJECTED, PROTOCOL, "unsupported startup parameter")
+CLIENT_CLOSE(REPLICATION, true, "0A000", REJECTED, PROTOCOL, "replication connections are not supported")
+CLIENT_CLOSE(TOO_MANY_CLIENTS, true, "53300", REJECTED, MAX_CLIENT_CONN, "no more connections allowed (max_client_conn)")
+CLIENT_CLOSE(SERVER_LOGIN, true, "08006", REJECTED, SERVER, "server login has failed")
+CLIENT_CLOSE(STARTING_DOWN, false, "57P03", REJECTED, SHUTDOWN, "pgrecall is shutting down")
+
+SERVER_CLOSE(IDLE, false, IDLE_TIMEOUT, "server_idle_timeout")
+SERVER_CLOSE(LIFETIME, false, LIFETIME, "server_lifetime")
+SERVER_CLOSE(EOF, true, SERVER_CLOSED, "server closed the connection unexpectedly")
+SERVER_CLOSE(IO_ERROR, true, SERVER_CLOSED, "connection to the server failed")
+SERVER_CLOSE(FATAL, true, SERVER_CLOSED, "server ended the connection with an error")
+SERVER_CLOSE(CHECK_FAILED, true, SERVER_CLOSED, "idle connection was found dead")
+SERVER_CLOSE(RESET_FAILED, true, RESET_FAILED, "server_reset_query failed")
+SERVER_CLOSE(PROTOCOL, true, PROTOCOL, "server sent an unexpected message")
+SERVER_CLOSE(DIRTY_SESSION, false, CLIENT_GONE, "client left in the middle of a query or transaction")
+SERVER_CLOSE(PINNED, false, CLIENT_GONE, "client left session state behind")
+SERVER_CLOSE(QUERY_TIMEOUT, false, CLIENT_GONE, "client was closed for a time limit")
+SERVER_CLOSE(CANCEL, false, CANCEL, "a cancel request may still be under way")
+SERVER_CLOSE(RELOAD, false, RELOAD, "database configuration changed")
+SERVER_CLOSE(EXCESS, false, RELOAD, "pool is over its new size")
+SERVER_CLOSE(OUT_OF_MEMORY, true, RESOURCES, "out of memory")
+SERVER_CLOSE(ADMIN, false, ADMIN, "administrator command")
+SERVER_CLOSE(SHUTDOWN, false, SHUTDOWN, "pgrecall is shutting down")
+/* clang-format on */
+#undef CLIENT_CLOSE
+#undef SERVER_CLOSE
