@@ -1,0 +1,124 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* SCRAM-SHA-256 as a server does it (RFC 5802, RFC 7677, PostgreSQL's form of the
+ * messages), without channel binding.  No I/O: a message in, a message out.
+ *
+ *   client-first   n,,n=,r=<nonce>             scram_client_first()
+ *   server-first   r=<nonce+ours>,s=<salt>,i=<iterations>
+ *   client-final   c=biws,r=<nonce+ours>,p=<proof>      scram_client_final()
+ *   server-final   v=<signature>
+ *
+ * An unknown user gets a mock secret: the same messages with a salt that is always the
+ * same for that name, and a refusal at the end that looks like a wrong password's.
+ *
+ * Passwords are taken as their bytes.  PostgreSQL applies SASLprep, which changes
+ * nothing in printable ASCII, and itself uses the bytes when the preparation fails.  A
+ * password with characters that SASLprep changes (compatibility forms, decomposed
+ * accents) has to be given as a stored secret, which PostgreSQL has prepared. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/span.h"
+#include "wire/sqlstate.h"
+
+#define SCRAM_MECHANISM		 "SCRAM-SHA-256"
+#define SCRAM_KEY_LEN		 32	 /* bytes of a SHA-256 */
+#define SCRAM_SALT_LEN		 16	 /* bytes, of salts we make */
+#define SCRAM_SALT_MAX		 64	 /* bytes, of salts we take */
+#define SCRAM_ITERATIONS_DEFAULT 4096	 /* PostgreSQL's */
+#define SCRAM_ITERATIONS_MAX	 1000000 /* about half a second of derivation */
+#define SCRAM_MESSAGE_MAX	 1024	 /* bytes of one message, PostgreSQL's limit */
+#define SCRAM_NONCE_RAW		 18	 /* random bytes of our part of the nonce */
+
+enum scram_error {
+	SCRAM_E_FORMAT = 1, /* a stored secret that is none, or out of bounds */
+	SCRAM_E_PROTOCOL,   /* malformed or out of order message */
+	SCRAM_E_BINDING,    /* channel binding wanted, which was not offered */
+	SCRAM_E_AUTHZID,    /* authorization identity given */
+	SCRAM_E_EXTENSION,  /* mandatory extension asked for */
+	SCRAM_E_DENIED,	    /* wrong password, or no such user */
+	SCRAM_E_LAST = SCRAM_E_DENIED,
+};
+
+/* What the server knows of a password.  Deriving it takes milliseconds: the caller does
+ * so once per user and keeps it; it is read only afterwards, so threads may share it.
+ */
+struct scram_secret {
+	uint32_t iterations;
+	uint32_t salt_len; /* bytes of salt, 1 to SCRAM_SALT_MAX */
+	uint8_t salt[SCRAM_SALT_MAX];
+	uint8_t stored_key[SCRAM_KEY_LEN];
+	uint8_t server_key[SCRAM_KEY_LEN];
+	bool mock; /* nobody's: the exchange always ends with SCRAM_E_DENIED */
+};
+
+/* Reads `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`.  0 or
+ * SCRAM_E_FORMAT. */
+int scram_secret_parse(struct span text, struct scram_secret *out) MUST_CHECK;
+/* Writes that form. */
+void scram_secret_format(const struct scram_secret *secret, struct buf *out);
+/* From a plain password, with a random salt.  ITERATIONS 1 to SCRAM_ITERATIONS_MAX.  0
+ * or -EIO when the crypto library failed.  Milliseconds of work. */
+int scram_secret_derive(struct span password, uint32_t iterations,
+			struct scram_secret *out) MUST_CHECK;
+/* The same with a given salt of 1 to SCRAM_SALT_MAX bytes. */
+int scram_secret_derive_salted(struct span password, struct span salt,
+			       uint32_t iterations,
+			       struct scram_secret *out) MUST_CHECK;
+/* For a name that has none.  KEY is random, made once per process, so that a salt
+ * cannot be told from a real one and does not change.  ITERATIONS should be what real
+ * users have. 0 or -EIO. */
+int scram_secret_mock(struct span user, const uint8_t key[SCRAM_KEY_LEN],
+		      uint32_t iterations, struct scram_secret *out) MUST_CHECK;
+/* Whether PASSWORD belongs to the secret; derives, so milliseconds. */
+bool scram_secret_matches(const struct scram_secret *secret, struct span password);
+/* Overwrites it in a way the compiler keeps. */
+void scram_secret_wipe(struct scram_secret *secret);
+
+enum scram_state {
+	SCRAM_FIRST, /* awaits client-first */
+	SCRAM_FINAL, /* awaits client-final */
+	SCRAM_DONE,  /* succeeded or failed; takes nothing more */
+};
+
+/* One login.  Lives as long as it; about 3 KiB, so it belongs to the login, not to the
+ * client. */
+struct scram {
+	enum scram_state state;
+	struct scram_secret secret; /* a copy: the user may vanish in a reload */
+	uint8_t binding_flag;	    /* 'n' or 'y', from client-first */
+	size_t nonce_len;	    /* of both parts, in server_first behind "r=" */
+	size_t client_first_len;
+	size_t server_first_len;
+	size_t server_nonce_len;
+	uint8_t client_first[SCRAM_MESSAGE_MAX]; /* without its gs2 header */
+	uint8_t server_first[SCRAM_MESSAGE_MAX * 2];
+	uint8_t server_nonce[SCRAM_NONCE_RAW * 2]; /* printable */
+};
+
+/* Begins an exchange with a fresh nonce.  0 or -EIO. */
+int scram_init(struct scram *scram, const struct scram_secret *secret) MUST_CHECK;
+/* Wipes it. */
+void scram_fini(struct scram *scram);
+/* For tests: our part of the nonce, printable ASCII without comma. */
+void scram_set_nonce_for_test(struct scram *scram, struct span nonce);
+
+/* Takes the mechanism's first message and appends the answer to SERVER_FIRST (without
+ * any message header).  0, or SCRAM_E_PROTOCOL, _BINDING, _AUTHZID, _EXTENSION. */
+int scram_client_first(struct scram *scram, struct span message,
+		       struct buf *server_first) MUST_CHECK;
+/* Takes the second and appends the proof that we know the secret, too.  0: the client
+ * is who it says; SCRAM_E_PROTOCOL, SCRAM_E_DENIED, or -EIO. */
+int scram_client_final(struct scram *scram, struct span message,
+		       struct buf *server_final) MUST_CHECK;
+
+/* What to tell the client; ERROR is an enum scram_error.  SCRAM_E_DENIED has no text of
+ * its own: every refusal reads `password authentication failed for user "x"`. */
+enum sqlstate scram_error_sqlstate(int error);
+const char *scram_error_text(int error);
