@@ -65,8 +65,12 @@ static inline uint8_t reader_u8(struct reader *r)
 
 static inline uint16_t reader_u16(struct reader *r)
 {
-	struct span s = reader_bytes(r, 2);
-	return s.n == 0 ? 0 : (uint16_t)(s.p[0] << 8 | s.p[1]);
+	uint16_t v = 0;
+	struct span s = reader_bytes(r, sizeof(v));
+	if (s.n != 0) {
+		memcpy(&v, s.p, sizeof(v));
+	}
+	return __builtin_bswap16(v);
 }
 
 static inline uint32_t reader_u32(struct reader *r)
