@@ -468,8 +468,10 @@ void stream_close(struct stream *stream)
 	if (stream->fd < 0) {
 		return;
 	}
-	if (stream->gather != NULL) {
-		stream_flush(stream);
+	/* pieces of other streams may have been borrowed from what is held here */
+	struct stream_group *group = stream->group;
+	while (!dlist_is_empty(&group->dirty)) {
+		stream_flush(container_of(group->dirty.next, struct stream, dirty));
 	}
 	int fd = stream_detach(stream);
 	close(fd);

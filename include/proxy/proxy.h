@@ -1,0 +1,63 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* What the workers share: configuration, pools, cache, databases, users, cancel keys.  Made
+ * by the daemon before the workers start and freed after they have ended. */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/span.h"
+#include "upstream/pool.h"
+#include "wire/scram.h"
+
+struct config;
+struct databases;
+struct cancel_table;
+struct loop;
+struct metrics;
+struct store_shared;
+struct users;
+struct worker;
+
+#define PROXY_MAX_POOLS 10000
+
+enum proxy_phase {
+	PROXY_SERVING,
+	PROXY_DRAINING, /* SIGTERM: transactions may finish, nobody new */
+	PROXY_STOPPING, /* SIGINT or the second signal: now */
+};
+
+struct proxy {
+	pthread_mutex_t lock;   /* of config and users */
+	struct config *config;  /* a reference; swapped whole */
+	struct users *users;    /* a reference */
+	atomic_uint config_epoch;
+	struct pools pools;
+	struct store_shared *store;
+	struct databases *databases;
+	struct cancel_table *cancels;
+	struct metrics **metrics; /* one shard for each worker, then the main thread's */
+	struct worker **workers;
+	unsigned n_workers;
+	atomic_uint n_clients;
+	atomic_int phase; /* enum proxy_phase */
+	uint8_t mock_key[SCRAM_KEY_LEN]; /* for users that do not exist */
+	struct loop *main_loop;
+};
+
+/* Takes the reference to CONFIG. */
+int proxy_new(struct config *config, struct loop *main_loop,
+	      struct proxy **out) MUST_CHECK;
+void proxy_free(struct proxy *proxy);
+/* The current configuration, a new reference. */
+struct config *proxy_config(struct proxy *proxy);
+struct users *proxy_users(struct proxy *proxy);
+/* Swaps both in (takes the references) and tells every worker. */
+void proxy_reload(struct proxy *proxy, struct config *config, struct users *users);
+/* Tells every worker to drain or to stop. */
+void proxy_set_phase(struct proxy *proxy, enum proxy_phase phase);

@@ -1,0 +1,31 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* Who may log in: the users of the configuration and of auth_file, with their SCRAM
+ * secrets derived once.  Immutable, reference-counted. */
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "base/check.h"
+#include "base/span.h"
+#include "wire/scram.h"
+
+struct config;
+struct users;
+
+struct user {
+	const char *name;
+	const char *password; /* plain, towards servers; NULL: only a secret is known */
+	struct scram_secret secret;
+	bool has_secret;
+};
+
+/* Reads auth_file.  0; -errno or 1 when the file is bad, with one line in ERROR (size
+ * bytes).  Deriving costs milliseconds for each plain password. */
+int users_load(const struct config *config, struct users **out, char *error,
+	       size_t error_size) MUST_CHECK;
+struct users *users_ref(struct users *users);
+void users_unref(struct users *users);
+const struct user *users_find(const struct users *users, struct span name);

@@ -1,0 +1,59 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* What a server connection still owes, in order: one item for each message that was
+ * sent and that will be answered.  This queue is the truth about a server connection:
+ * it may be released when the queue is empty and the transaction status is idle, never
+ * "at the first ReadyForQuery"; after an error the items up to the next Sync are
+ * dropped, as PostgreSQL drops the messages (T-42, T-43). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+
+struct capture;
+struct commit;
+struct query;
+struct statement;
+
+enum owed_flags {
+	OWED_SWALLOW = 1,  /* we asked: the answer is not the client's */
+	OWED_PREPARES = 2, /* Parse that puts `statement` into the prepared table */
+};
+
+struct owed {
+	uint8_t kind;	     /* the message's type byte: Q P B D E C S F */
+	uint8_t flags;	     /* enum owed_flags */
+	bool failed;	     /* an ErrorResponse came for it (Q, S: for its group) */
+	struct query *query; /* E and Q: metrics, slow log, capture; owned, or NULL */
+	struct commit
+	    *commit; /* tags in flight that this answer decides; owned, or NULL */
+	struct statement *statement; /* P: what it prepares; a reference, or NULL */
+};
+
+struct owed_queue {
+	struct owed *ring; /* owned; NULL until the first push */
+	uint32_t cap;	   /* power of two */
+	uint32_t head;
+	uint32_t n;
+	uint64_t n_pushed; /* since the beginning: positions for replies */
+	uint64_t n_popped;
+};
+
+void owed_init(struct owed_queue *queue);
+/* Frees the ring; the items must be gone. */
+void owed_fini(struct owed_queue *queue);
+/* -ENOMEM without memory. */
+int owed_push(struct owed_queue *queue, struct owed item) MUST_CHECK;
+/* The oldest item, which must exist. */
+struct owed owed_pop(struct owed_queue *queue);
+/* Item I from the oldest. */
+struct owed *owed_at(struct owed_queue *queue, uint32_t i);
+
+static inline struct owed *owed_head(struct owed_queue *queue)
+{
+	return queue->n ? &queue->ring[queue->head & (queue->cap - 1)] : NULL;
+}

@@ -1,0 +1,87 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* One server connection: opened by libpq, then a raw stream.  Here is its life; what
+ * its messages mean is in proxy/server_steps.h.
+ *
+ *   CONNECT ──> IDLE <──> BUSY ──> (IDLE of this or another worker)
+ *                           └────> RESET ──> IDLE
+ *   every state ──> CLOSING
+ *
+ * Owned by its pool; closed by server_close(), freed at the end of that turn. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/close_reason.h"
+#include "base/dlist.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "upstream/owed.h"
+#include "upstream/prepared.h"
+
+struct client;
+struct context;
+struct pool;
+struct server_socket;
+struct upstream;
+
+enum server_state {
+	SERVER_IDLE,	/* in its pool's idle list */
+	SERVER_BUSY,	/* bound to a client, or finishing what a client left */
+	SERVER_RESET,	/* the reset query or a check runs; nobody is bound */
+	SERVER_CLOSING, /* gone; freed at the end of the turn */
+	SERVER_N_STATES,
+};
+
+struct server {
+	struct stream stream;
+	struct server_socket *socket; /* libpq's part; owned */
+	struct pool *pool;	      /* of the worker that has it now */
+	struct dlist link;	      /* idle or busy list of the pool */
+	enum server_state state;
+	struct client *client; /* bound client, or NULL */
+	struct owed_queue owed;
+	struct prepared prepared; /* named statements it has */
+	uint64_t unnamed_id;	  /* statement id of its unnamed statement, 0: none */
+	struct context *context;  /* settings in force; a reference */
+	size_t pass_left;	  /* bytes of a server message still to come */
+	bool pass_swallow;	  /* they are not the client's */
+	char tx_status;		  /* I T E, from the last ReadyForQuery */
+	bool unsynced;		  /* extended messages were sent since the last Sync */
+	bool copy_in;		  /* the server is reading CopyData */
+	bool suspect;	 /* something ran that may have changed the session: check it */
+	bool dirty;	 /* close it instead of using it again */
+	bool cancelling; /* a cancel request is under way: not for another client yet */
+	bool is_away;	 /* between two workers: on no loop and in no list */
+	bool reading_stopped; /* the client is a slow reader */
+	uint32_t pid;
+	uint64_t connected_ns;
+	uint64_t expires_ns; /* end of its lifetime */
+	uint64_t idle_since_ns;
+	uint64_t query_sent_ns; /* when the oldest owed item was sent */
+	uint64_t epoch;		/* counts bindings: a late cancel knows its own */
+	struct loop_task free_task;
+};
+
+/* Takes over SOCKET.  NULL (and SOCKET closed) without memory. */
+struct server *server_new(struct pool *pool, struct server_socket *socket);
+/* Closes with a row of tbl/close_reasons.h; tells the proxy first (upstream->ops). Safe
+ * twice.  The caller must not touch it in a later turn. */
+void server_close(struct server *server, enum server_close_reason reason);
+/* Moves the descriptor to the loop of POOL, which is another worker's; called there. */
+int server_adopt(struct server *server, struct pool *pool) MUST_CHECK;
+/* Closes a connection that no list and no loop has (on its way between workers). */
+void server_discard(struct server *server);
+/* Takes an idle connection off its loop and its pool's lists, for server_adopt(). */
+void server_leave(struct server *server);
+/* The only writer of state: keeps lists and gauges. */
+void server_move(struct server *server, enum server_state to);
+/* True when nothing is owed and the session is between transactions. */
+static inline bool server_is_clean(const struct server *server)
+{
+	return server->owed.n == 0 && server->tx_status == 'I' && !server->unsynced &&
+	       server->pass_left == 0 && !server->copy_in;
+}

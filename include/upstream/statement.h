@@ -1,0 +1,61 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* A prepared statement as the servers know it: text and parameter types, shared by all
+ * clients of a worker that prepare the same, with one name on every server connection.
+ * Names are never used again (T-63).  Reference-counted; not shared between threads,
+ * but the id is unique in the process. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/dlist.h"
+#include "base/span.h"
+
+struct constant;
+struct plan;
+struct statement_table;
+
+#define STATEMENT_NAME_MAX 32
+
+struct statement {
+	uint64_t id;
+	uint64_t hash;
+	struct dlist link; /* in the table's bucket */
+	uint32_t refs;
+	uint32_t text_len;
+	uint32_t types_len; /* bytes: n_types as u16, then u32 each, as in Parse */
+	/* the plan last made for it, and for what */
+	struct plan *plan; /* a reference, or NULL */
+	uint64_t plan_path_id;
+	uint32_t plan_catalog;
+	uint32_t plan_epoch;	 /* the configuration's */
+	struct constant *consts; /* constants of the text; owned, NULL when none */
+	uint32_t n_consts;
+	struct statement_table *table;
+	char name[STATEMENT_NAME_MAX]; /* on the servers, in transaction mode */
+	uint8_t bytes[];	       /* text, a zero, types */
+};
+
+int statement_table_new(struct statement_table **out) MUST_CHECK;
+/* Every statement must have been given back. */
+void statement_table_free(struct statement_table *table);
+/* The statement of TEXT and TYPES (as in Parse, with the count), a new reference; NULL
+ * without memory. */
+struct statement *statement_intern(struct statement_table *table, struct span text,
+				   struct span types);
+struct statement *statement_ref(struct statement *statement);
+/* NULL is fine. */
+void statement_unref(struct statement *statement);
+
+static inline struct span statement_text(const struct statement *s)
+{
+	return span_make(s->bytes, s->text_len);
+}
+
+static inline struct span statement_types(const struct statement *s)
+{
+	return span_make(s->bytes + s->text_len + 1, s->types_len);
+}

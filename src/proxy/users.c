@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/users.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "base/buf.h"
+#include "base/config.h"
+#include "wire/userlist.h"
+
+struct users {
+	atomic_uint refs;
+	size_t n;
+	struct user *at; /* sorted by name; owned, with the strings */
+};
+
+static int user_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct user *)a)->name, ((const struct user *)b)->name);
+}
+
+static char *users_copy(struct span s)
+{
+	return strndup((const char *)s.p, s.n);
+}
+
+/* Fills in the secret of one user with a plain password or a stored secret. */
+static int user_fill(struct user *user, struct span secret, enum userlist_kind kind,
+		     const struct scram_secret *scram, uint32_t iterations)
+{
+	if (kind == USERLIST_SCRAM) {
+		user->secret = *scram;
+		user->has_secret = true;
+		return 0;
+	}
+	if (kind == USERLIST_MD5) {
+		return 0; /* cannot be used with SCRAM: the login is refused */
+	}
+	char *password = users_copy(secret);
+	if (password == NULL) {
+		return -ENOMEM;
+	}
+	user->password = password;
+	user->has_secret = true;
+	return scram_secret_derive(secret, iterations, &user->secret);
+}
+
+static int users_add(struct users *users, struct span name, struct span secret,
+		     enum userlist_kind kind, const struct scram_secret *scram,
+		     uint32_t iterations)
+{
+	struct user *user = &users->at[users->n];
+	*user = (struct user){ .name = users_copy(name) };
+	if (user->name == NULL) {
+		return -ENOMEM;
+	}
+	users->n++;
+	return user_fill(user, secret, kind, scram, iterations);
+}
+
+static int users_read_file(const char *path, struct buf *out)
+{
+	FILE *file = fopen(path, "re");
+	if (file == NULL) {
+		return -errno;
+	}
+	int r = 0;
+	for (;;) {
+		uint8_t *to = buf_reserve(out, 65536);
+		if (to == NULL) {
+			r = -EFBIG;
+			break;
+		}
+		size_t n = fread(to, 1, 65536, file);
+		out->len += n;
+		if (n == 0) {
+			r = ferror(file) ? -EIO : 0;
+			break;
+		}
+	}
+	fclose(file);
+	return r;
+}
+
+static int users_load_file(const char *path, struct userlist **out, char *error,
+			   size_t error_size)
+{
+	struct buf text;
+	buf_init(&text, USERLIST_MAX_SIZE);
+	int r = users_read_file(path, &text);
+	if (r < 0) {
+		snprintf(error, error_size, "auth_file %s: %s", path, strerror(-r));
+		buf_fini(&text);
+		return r;
+	}
+	struct userlist_error bad = { 0 };
+	r = userlist_new(buf_span(&text), out, &bad);
+	if (r > 0) {
+		snprintf(error, error_size, "auth_file %s:%zu: %s", path, bad.line, bad.text);
+	}
+	if (text.data != NULL) {
+		OPENSSL_cleanse(text.data, text.len);
+	}
+	buf_fini(&text);
+	return r;
+}
+
+static int users_fill(struct users *users, const struct config *config,
+		      const struct userlist *list)
+{
+	int r = 0;
+	for (size_t i = 0; list != NULL && i < userlist_count(list) && r == 0; i++) {
+		const struct userlist_entry *e = userlist_at(list, i);
+		if (config_find_user(config, e->name) != NULL &&
+		    config_find_user(config, e->name)->password != NULL) {
+			continue;
+		}
+		r = users_add(users, e->name, e->secret, e->kind, &e->scram,
+			      config->scram_iterations);
+	}
+	for (size_t i = 0; i < config->n_users && r == 0; i++) {
+		const struct config_user *u = &config->users[i];
+		if (u->password != NULL) {
+			r = users_add(users, span_str(u->name), span_str(u->password),
+				      USERLIST_PLAIN, NULL, config->scram_iterations);
+		}
+	}
+	if (r == 0 && users->n > 0) {
+		qsort(users->at, users->n, sizeof(users->at[0]), user_compare);
+	}
+	return r;
+}
+
+int users_load(const struct config *config, struct users **out, char *error,
+	       size_t error_size)
+{
+	struct userlist *list = NULL;
+	if (config->auth_file[0] != 0) {
+		int r = users_load_file(config->auth_file, &list, error, error_size);
+		if (r != 0) {
+			return r;
+		}
+	}
+	size_t max = config->n_users + (list ? userlist_count(list) : 0);
+	struct users *users = calloc(1, sizeof(*users));
+	int r = -ENOMEM;
+	if (users != NULL) {
+		atomic_init(&users->refs, 1);
+		users->at = calloc(max + 1, sizeof(users->at[0]));
+		r = users->at ? users_fill(users, config, list) : -ENOMEM;
+	}
+	userlist_free(list);
+	if (r < 0) {
+		snprintf(error, error_size, "users: %s", strerror(-r));
+		users_unref(users);
+		return r;
+	}
+	*out = users;
+	return 0;
+}
+
+struct users *users_ref(struct users *users)
+{
+	atomic_fetch_add(&users->refs, 1);
+	return users;
+}
+
+static void user_fini(struct user *user)
+{
+	if (user->password != NULL) {
+		char *password = (char *)(uintptr_t)user->password;
+		OPENSSL_cleanse(password, strlen(password));
+		free(password);
+	}
+	scram_secret_wipe(&user->secret);
+	free((void *)(uintptr_t)user->name);
+}
+
+void users_unref(struct users *users)
+{
+	if (users == NULL || atomic_fetch_sub(&users->refs, 1) != 1) {
+		return;
+	}
+	for (size_t i = 0; i < users->n; i++) {
+		user_fini(&users->at[i]);
+	}
+	free(users->at);
+	free(users);
+}
+
+const struct user *users_find(const struct users *users, struct span name)
+{
+	size_t lo = 0;
+	size_t hi = users->n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		struct span at = span_str(users->at[mid].name);
+		size_t n = at.n < name.n ? at.n : name.n;
+		int c = n ? memcmp(name.p, at.p, n) : 0;
+		if (c == 0 && name.n == at.n) {
+			return &users->at[mid];
+		}
+		if (c < 0 || (c == 0 && name.n < at.n)) {
+			hi = mid;
+		} else {
+			lo = mid + 1;
+		}
+	}
+	return NULL;
+}

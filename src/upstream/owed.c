@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "upstream/owed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define OWED_FIRST_CAP 8U
+
+void owed_init(struct owed_queue *queue)
+{
+	*queue = (struct owed_queue){ 0 };
+}
+
+void owed_fini(struct owed_queue *queue)
+{
+	require(queue->n == 0);
+	free(queue->ring);
+	queue->ring = NULL;
+	queue->cap = 0;
+}
+
+static int owed_grow(struct owed_queue *queue)
+{
+	uint32_t cap = queue->cap ? queue->cap * 2 : OWED_FIRST_CAP;
+	struct owed *ring = calloc(cap, sizeof(*ring));
+	if (ring == NULL) {
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < queue->n; i++) {
+		ring[i] = queue->ring[(queue->head + i) & (queue->cap - 1)];
+	}
+	free(queue->ring);
+	queue->ring = ring;
+	queue->cap = cap;
+	queue->head = 0;
+	return 0;
+}
+
+int owed_push(struct owed_queue *queue, struct owed item)
+{
+	if (queue->n == queue->cap) {
+		int r = owed_grow(queue);
+		if (r < 0) {
+			return r;
+		}
+	}
+	queue->ring[(queue->head + queue->n) & (queue->cap - 1)] = item;
+	queue->n++;
+	queue->n_pushed++;
+	return 0;
+}
+
+struct owed owed_pop(struct owed_queue *queue)
+{
+	require(queue->n > 0);
+	struct owed item = queue->ring[queue->head & (queue->cap - 1)];
+	queue->head++;
+	queue->n--;
+	queue->n_popped++;
+	return item;
+}
+
+struct owed *owed_at(struct owed_queue *queue, uint32_t i)
+{
+	require(i < queue->n);
+	return &queue->ring[(queue->head + i) & (queue->cap - 1)];
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "upstream/statement.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "sql/plan.h"
+
+#define STATEMENT_FIRST_BUCKETS 64U
+
+struct statement_table {
+	struct dlist *buckets; /* owned */
+	uint32_t n_buckets;    /* power of two */
+	uint32_t n;
+};
+
+/* Unique in the process: a server connection may change workers. */
+static _Atomic uint64_t statement_last_id;
+
+static struct dlist *statement_buckets_new(uint32_t n)
+{
+	struct dlist *buckets = malloc(n * sizeof(*buckets));
+	for (uint32_t i = 0; buckets != NULL && i < n; i++) {
+		dlist_init(&buckets[i]);
+	}
+	return buckets;
+}
+
+int statement_table_new(struct statement_table **out)
+{
+	struct statement_table *table = calloc(1, sizeof(*table));
+	if (table == NULL) {
+		return -ENOMEM;
+	}
+	table->n_buckets = STATEMENT_FIRST_BUCKETS;
+	table->buckets = statement_buckets_new(table->n_buckets);
+	if (table->buckets == NULL) {
+		free(table);
+		return -ENOMEM;
+	}
+	*out = table;
+	return 0;
+}
+
+void statement_table_free(struct statement_table *table)
+{
+	if (table == NULL) {
+		return;
+	}
+	require(table->n == 0);
+	free(table->buckets);
+	free(table);
+}
+
+/* Without memory the table only becomes slower. */
+static void statement_table_grow(struct statement_table *table)
+{
+	uint32_t n = table->n_buckets * 2;
+	struct dlist *buckets = statement_buckets_new(n);
+	if (buckets == NULL) {
+		return;
+	}
+	for (uint32_t i = 0; i < table->n_buckets; i++) {
+		struct dlist *l;
+		while ((l = dlist_pop_head(&table->buckets[i])) != NULL) {
+			struct statement *s = container_of(l, struct statement, link);
+			dlist_push_tail(&buckets[s->hash & (n - 1)], l);
+		}
+	}
+	free(table->buckets);
+	table->buckets = buckets;
+	table->n_buckets = n;
+}
+
+static struct statement *statement_new(struct span text, struct span types,
+				       uint64_t hash)
+{
+	struct statement *s = calloc(1, sizeof(*s) + text.n + 1 + types.n);
+	if (s == NULL) {
+		return NULL;
+	}
+	s->id = atomic_fetch_add(&statement_last_id, 1) + 1;
+	s->hash = hash;
+	s->refs = 1;
+	s->text_len = (uint32_t)text.n;
+	s->types_len = (uint32_t)types.n;
+	if (text.n > 0) {
+		memcpy(s->bytes, text.p, text.n);
+	}
+	if (types.n > 0) {
+		memcpy(s->bytes + text.n + 1, types.p, types.n);
+	}
+	snprintf(s->name, sizeof(s->name), "pgrecall_%llu", (unsigned long long)s->id);
+	return s;
+}
+
+struct statement *statement_intern(struct statement_table *table, struct span text,
+				   struct span types)
+{
+	if (text.n > UINT32_MAX / 2 || types.n > UINT32_MAX / 2) {
+		return NULL;
+	}
+	uint64_t hash =
+	    XXH3_64bits_withSeed(text.p, text.n, XXH3_64bits(types.p, types.n));
+	struct dlist *bucket = &table->buckets[hash & (table->n_buckets - 1)];
+	dlist_each (l, tmp, bucket) {
+		struct statement *s = container_of(l, struct statement, link);
+		if (s->hash == hash && span_eq(statement_text(s), text) &&
+		    span_eq(statement_types(s), types)) {
+			return statement_ref(s);
+		}
+	}
+	struct statement *s = statement_new(text, types, hash);
+	if (s == NULL) {
+		return NULL;
+	}
+	s->table = table;
+	dlist_push_head(bucket, &s->link);
+	if (++table->n > table->n_buckets) {
+		statement_table_grow(table);
+	}
+	return s;
+}
+
+struct statement *statement_ref(struct statement *statement)
+{
+	statement->refs++;
+	return statement;
+}
+
+void statement_unref(struct statement *statement)
+{
+	if (statement == NULL) {
+		return;
+	}
+	require(statement->refs > 0);
+	if (--statement->refs > 0) {
+		return;
+	}
+	dlist_remove(&statement->link);
+	statement->table->n--;
+	plan_unref(statement->plan);
+	free(statement->consts);
+	free(statement);
+}
