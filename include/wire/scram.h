@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/span.h"
+#include "wire/base64.h"
 #include "wire/sqlstate.h"
 
 #define SCRAM_MECHANISM		 "SCRAM-SHA-256"
@@ -35,6 +36,8 @@
 #define SCRAM_ITERATIONS_MAX	 1000000 /* about half a second of derivation */
 #define SCRAM_MESSAGE_MAX	 1024	 /* bytes of one message, PostgreSQL's limit */
 #define SCRAM_NONCE_RAW		 18	 /* random bytes of our part of the nonce */
+/* three messages, of which the middle one repeats the nonce of the first */
+#define SCRAM_TRANSCRIPT_MAX (SCRAM_MESSAGE_MAX * 4)
 
 enum scram_error {
 	SCRAM_E_FORMAT = 1, /* a stored secret that is none, or out of bounds */
@@ -87,19 +90,20 @@ enum scram_state {
 	SCRAM_DONE,  /* succeeded or failed; takes nothing more */
 };
 
-/* One login.  Lives as long as it; about 3 KiB, so it belongs to the login, not to the
+/* One login.  Lives as long as it; about 4 KiB, so it belongs to the login, not to the
  * client. */
 struct scram {
 	enum scram_state state;
 	struct scram_secret secret; /* a copy: the user may vanish in a reload */
 	uint8_t binding_flag;	    /* 'n' or 'y', from client-first */
-	size_t nonce_len;	    /* of both parts, in server_first behind "r=" */
-	size_t client_first_len;
-	size_t server_first_len;
-	size_t server_nonce_len;
-	uint8_t client_first[SCRAM_MESSAGE_MAX]; /* without its gs2 header */
-	uint8_t server_first[SCRAM_MESSAGE_MAX * 2];
-	uint8_t server_nonce[SCRAM_NONCE_RAW * 2]; /* printable */
+	size_t own_nonce_len;
+	uint8_t own_nonce[BASE64_LEN(SCRAM_NONCE_RAW)]; /* printable */
+	size_t nonce_at; /* both parts of the nonce: place in the transcript */
+	size_t nonce_len;
+	size_t transcript_len;
+	/* what both sides sign: client-first without its gs2 header, server-first,
+	 * client-final without its proof, commas between them */
+	uint8_t transcript[SCRAM_TRANSCRIPT_MAX];
 };
 
 /* Begins an exchange with a fresh nonce.  0 or -EIO. */
@@ -118,7 +122,7 @@ int scram_client_first(struct scram *scram, struct span message,
 int scram_client_final(struct scram *scram, struct span message,
 		       struct buf *server_final) MUST_CHECK;
 
-/* What to tell the client; ERROR is an enum scram_error.  SCRAM_E_DENIED has no text of
- * its own: every refusal reads `password authentication failed for user "x"`. */
+/* What to tell the client; ERROR is an enum scram_error.  For SCRAM_E_DENIED the caller
+ * adds the name as PostgreSQL does: every refusal reads alike. */
 enum sqlstate scram_error_sqlstate(int error);
 const char *scram_error_text(int error);

@@ -13,7 +13,7 @@
 #include "base/span.h"
 #include "wire/scram.h"
 
-#define USERLIST_MAX_SIZE   (64U << 20) /* bytes of the file */
+#define USERLIST_MAX_SIZE   (16U << 20) /* bytes of the file */
 #define USERLIST_MAX_NAME   63		/* bytes */
 #define USERLIST_MAX_SECRET 2048	/* bytes */
 
