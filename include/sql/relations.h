@@ -73,8 +73,9 @@ struct relation_column {
 
 #define RELATION_MAX_FK 64 /* roots in one relation_fk; more: is_dangerous */
 
-/* What foreign key actions write beyond the relation, all steps included.  For TRUNCATE
- * it is what CASCADE would empty. */
+/* What foreign key actions write beyond the relation, all steps included; the relation
+ * itself is among them when it refers to itself.  For TRUNCATE it is what CASCADE would
+ * empty. */
 struct relation_fk {
 	const uint32_t *roots; /* oids of root relations, each once */
 	uint16_t n_roots;
