@@ -24,6 +24,7 @@
 #include "admin/accept.h"
 #include "admin/http_conn.h"
 #include "base/clock.h"
+#include "base/machine.h"
 #include "net/timer.h"
 
 #define LINGER_MS	1000
@@ -62,20 +63,20 @@ static const struct http_route http_routes[] = {
 #undef HTTP_ROUTE
 };
 
-#define TO(s) (1U << (s))
-static const unsigned http_moves[] = {
-	[HTTP_READING]  = TO(HTTP_ANSWERED) | TO(HTTP_CLOSED),
-	[HTTP_ANSWERED] = TO(HTTP_READING)  | TO(HTTP_LINGER) | TO(HTTP_CLOSED),
-	[HTTP_LINGER]   = TO(HTTP_CLOSED),
-	[HTTP_CLOSED]   = 0,
+#define TO(s) MACHINE_BIT(HTTP_##s)
+static const struct machine_state http_states[] = {
+	[HTTP_READING]  = { "reading",  TO(ANSWERED) | TO(CLOSED) },
+	[HTTP_ANSWERED] = { "answered", TO(READING)  | TO(LINGER) | TO(CLOSED) },
+	[HTTP_LINGER]   = { "linger",   TO(CLOSED) },
+	[HTTP_CLOSED]   = { "closed",   0 },
 };
 #undef TO
 /* clang-format on */
 
 void http_conn_move(struct http_conn *conn, enum http_state to)
 {
-	require(http_moves[conn->state] & (1U << to));
-	conn->state = to;
+	conn->state =
+	    machine_move(http_states, ARRAY_LEN(http_states), conn->state, to);
 }
 
 struct status_name {
