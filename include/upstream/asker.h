@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* Our own questions to a server (catalogue, monitors, "is that backend gone?"): one libpq
- * connection on the loop, one question at a time, answers row by row.  Reconnects by
- * itself when a question comes and the connection is gone. */
+/* Our own questions to a server (catalogue, monitors, "is that backend gone?"): one
+ * libpq connection on the loop, one question at a time, answers row by row.  Reconnects
+ * by itself when a question comes and the connection is gone. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,12 +20,14 @@ typedef void (*asker_row_fn)(void *arg, const char *const *values, size_t n);
 typedef void (*asker_done_fn)(void *arg, const char *error);
 
 /* OPTIONS is copied.  Every session runs `SET search_path = ''`, statement_timeout
- * TIMEOUT_MS, default_transaction_read_only = on. */
-int asker_new(struct loop *loop, const struct connect_options *options, uint32_t timeout_ms,
-	      struct asker **out) MUST_CHECK;
-/* Pending questions are told "closed"; frees itself later. */
+ * TIMEOUT_MS (0: none), client_encoding = UTF8, default_transaction_read_only = on. */
+int asker_new(struct loop *loop, const struct connect_options *options,
+	      uint32_t timeout_ms, struct asker **out) MUST_CHECK;
+/* Pending questions are told "closed" at once; frees itself later.  NULL is fine. */
 void asker_close(struct asker *asker);
-/* Queues a question (SQL with $n parameters as text, N_PARAMS at most 8, copied).  At most
- * 64 wait; more: -ENOBUFS. */
+/* Queues a question (SQL with $n parameters as text, N_PARAMS at most 8, copied; at
+ * most 64 columns).  ROW may be NULL.  DONE comes on a later turn; it may ask again or
+ * close the asker, as ROW may.  At most 64 wait; more: -ENOBUFS; closed: -ECANCELED. */
 int asker_ask(struct asker *asker, const char *sql, const char *const *params,
-	      size_t n_params, asker_row_fn row, asker_done_fn done, void *arg) MUST_CHECK;
+	      size_t n_params, asker_row_fn row, asker_done_fn done,
+	      void *arg) MUST_CHECK;

@@ -2,14 +2,19 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* Opening a server connection: libpq does all of it (resolution apart), then the raw socket
- * is taken over by our stream and protocol bytes flow through untouched.  The PGconn lives
- * as long as the server connection and closes it. */
+/* Opening a server connection: libpq does all of it (resolution apart), then the raw
+ * socket is taken over by our stream and protocol bytes flow through untouched.  The
+ * PGconn lives as long as the server connection and closes it.
+ *
+ * A name with several addresses is tried address by address, each with its share of the
+ * time that is left. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/check.h"
-#include "base/span.h"
+#include "upstream/cancel.h"
+#include "upstream/server_socket.h"
 
 struct connect;
 struct loop;
@@ -22,10 +27,10 @@ struct connect_options {
 	const char *dbname;
 	const char *user;
 	const char *password;
-	const char *sslmode;     /* "disable" until TLS towards servers exists */
+	const char *sslmode; /* "disable" until TLS towards servers exists */
 	const char *application_name;
 	const char *options;
-	uint32_t timeout_ms; /* over resolution, connect and login */
+	uint32_t timeout_ms; /* over resolution, connect and login; 0: no limit */
 	bool replication;
 };
 
@@ -33,33 +38,21 @@ struct connect_options {
 struct connect_error {
 	const char *reason;   /* metric label: refused timeout auth tls dns fatal */
 	const char *sqlstate; /* the server's, or 08006, 08001 ... */
-	const char *message;  /* one line */
+	const char *message;  /* one line, without secrets */
 };
 
 /* SOCKET is the callee's (server_socket_close()), or NULL with ERROR. */
 typedef void (*connect_fn)(void *arg, struct server_socket *socket,
 			   const struct connect_error *error);
 
-int connect_start(struct loop *loop, const struct connect_options *options, connect_fn fn,
-		  void *arg, struct connect **out) MUST_CHECK;
+/* Copies the strings, to be freed with _fini(); -ENOMEM leaves TO empty. */
+int connect_options_copy(struct connect_options *to,
+			 const struct connect_options *from) MUST_CHECK;
+/* Frees the strings of a copy and wipes its password. */
+void connect_options_fini(struct connect_options *options);
+
+/* 0 or -ENOMEM.  FN comes once, on a later turn; the attempt is gone after it. */
+int connect_start(struct loop *loop, const struct connect_options *options,
+		  connect_fn fn, void *arg, struct connect **out) MUST_CHECK;
 /* Abandons the attempt; no callback. */
 void connect_cancel(struct connect *connect);
-
-int server_socket_fd(const struct server_socket *socket);
-/* Process id of the backend; 0 when the server sent no BackendKeyData. */
-uint32_t server_socket_pid(const struct server_socket *socket);
-/* Value of a reported parameter at login (server_version, TimeZone ...), or NULL. */
-const char *server_socket_parameter(const struct server_socket *socket, const char *name);
-/* The parameters the login reports, in a fixed order; NULL-terminated. */
-const char *const *server_socket_parameter_names(void);
-/* Sends Terminate if it can, closes the descriptor, frees.  NULL is fine. */
-void server_socket_close(struct server_socket *socket);
-
-/* A request to cancel what the backend runs, on libuv's thread pool: DONE(ARG) when the
- * cancel connection has been closed by the server (or failed, or LIMIT_MS passed), that is,
- * when the signal can no longer hit a later query.  Works after the server_socket is gone. */
-struct cancel_key;
-struct cancel_key *server_socket_cancel_key(const struct server_socket *socket);
-void cancel_key_free(struct cancel_key *key);
-int cancel_send(struct loop *loop, struct cancel_key *key, void (*done)(void *arg),
-		void *arg) MUST_CHECK;

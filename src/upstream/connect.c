@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* connect_start ──> resolve ──> try_next <── address failed or took too long
+ *                                  │  ^
+ *                                  v  │ watch
+ *                                 poll ──> connect_end: socket or error
+ *
+ * libpq may close its descriptor inside PQconnectPoll() and open another one, often
+ * with the same number.  So no watch lives across such a call: it is closed before, and
+ * a new one is made after it. */
+
+#include "upstream/connect.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "net/loop.h"
+#include "net/resolve.h"
+#include "net/timer.h"
+#include "net/watch.h"
+#include "upstream/failure.h"
+
+struct connect {
+	struct loop *loop;
+	connect_fn fn;
+	void *arg;
+	struct connect_options options; /* its strings are owned */
+	struct resolve *resolve;	/* the look-up under way, or NULL */
+	char *addresses;		/* comma-separated; owned */
+	char *next;			/* the part not yet tried */
+	PGconn *conn;			/* the attempt under way; owned */
+	struct watch *watch;		/* owned */
+	struct timer *timer;		/* of the address under way; owned */
+	uint64_t deadline_ms;		/* clock_now_ms(); 0: none */
+	struct failure failure;		/* of the last address tried */
+};
+
+/* Keywords and values for libpq, which skips NULL and empty values. */
+struct connect_keywords {
+	const char *names[24];
+	const char *values[24];
+	size_t n;
+};
+
+static void connect_on_watch(void *arg, int events, int err);
+
+static void connect_add(struct connect_keywords *k, const char *name, const char *value)
+{
+	require(k->n < ARRAY_LEN(k->names) - 1);
+	k->names[k->n] = name;
+	k->values[k->n] = value;
+	k->n++;
+}
+
+/* The options are const to their readers; here are their owners. */
+static void connect_free_string(const char **s)
+{
+	free((char *)(uintptr_t)*s);
+	*s = NULL;
+}
+
+void connect_options_fini(struct connect_options *options)
+{
+	if (options->password != NULL) {
+		explicit_bzero((char *)(uintptr_t)options->password,
+			       strlen(options->password));
+	}
+	connect_free_string(&options->host);
+	connect_free_string(&options->dbname);
+	connect_free_string(&options->user);
+	connect_free_string(&options->password);
+	connect_free_string(&options->sslmode);
+	connect_free_string(&options->application_name);
+	connect_free_string(&options->options);
+}
+
+static int connect_copy(const char **to, const char *from)
+{
+	*to = from == NULL || from[0] == '\0' ? NULL : strdup(from);
+	return *to == NULL && from != NULL && from[0] != '\0' ? -ENOMEM : 0;
+}
+
+int connect_options_copy(struct connect_options *to, const struct connect_options *from)
+{
+	*to = (struct connect_options){ .port = from->port };
+	to->timeout_ms = from->timeout_ms;
+	to->replication = from->replication;
+	int err = connect_copy(&to->host, from->host);
+	err = err < 0 ? err : connect_copy(&to->dbname, from->dbname);
+	err = err < 0 ? err : connect_copy(&to->user, from->user);
+	err = err < 0 ? err : connect_copy(&to->password, from->password);
+	err = err < 0 ? err : connect_copy(&to->sslmode, from->sslmode);
+	err =
+	    err < 0 ? err : connect_copy(&to->application_name, from->application_name);
+	err = err < 0 ? err : connect_copy(&to->options, from->options);
+	if (err < 0) {
+		connect_options_fini(to);
+	}
+	return err;
+}
+
+static void connect_free(struct connect *c)
+{
+	if (c->resolve != NULL) {
+		resolve_cancel(steal(&c->resolve));
+	}
+	watch_close(steal(&c->watch));
+	timer_close(steal(&c->timer));
+	PQfinish(steal(&c->conn));
+	connect_options_fini(&c->options);
+	free(c->addresses);
+	free(c);
+}
+
+static void connect_fail(struct connect *c)
+{
+	const struct connect_error error = { .reason = c->failure.reason,
+					     .sqlstate = c->failure.sqlstate,
+					     .message = c->failure.message };
+	connect_fn fn = steal(&c->fn);
+	fn(c->arg, NULL, &error);
+	connect_free(c);
+}
+
+static void connect_succeed(struct connect *c)
+{
+	struct server_socket *socket = server_socket_new(c->conn);
+	if (socket == NULL || PQsetnonblocking(c->conn, 1) != 0) {
+		free(socket);
+		failure_set(&c->failure, "fatal", "53200", "out of memory");
+		connect_fail(c);
+		return;
+	}
+	c->conn = NULL;
+	connect_fn fn = steal(&c->fn);
+	void *arg = c->arg;
+	connect_free(c);
+	fn(arg, socket, NULL);
+}
+
+/* Time that the next of N addresses may take, so that one that swallows packets leaves
+ * something to the others. */
+static uint64_t connect_share_ms(const struct connect *c, size_t n)
+{
+	uint64_t now_ms = clock_now_ms();
+	uint64_t left_ms = c->deadline_ms > now_ms ? c->deadline_ms - now_ms : 0;
+	return left_ms / n;
+}
+
+static size_t connect_count(const char *addresses)
+{
+	size_t n = 1;
+	for (const char *p = addresses; (p = strchr(p, ',')) != NULL; p++) {
+		n++;
+	}
+	return n;
+}
+
+static void connect_on_notice(void *arg, const PGresult *result)
+{
+	/* libpq would print it on stderr */
+}
+
+/* Idle connections outlive firewalls and notice a server that has lost its power; a
+ * cancel request inherits this and so cannot hang for ever. */
+static void connect_add_keepalive(struct connect_keywords *k)
+{
+	connect_add(k, "keepalives", "1");
+	connect_add(k, "keepalives_idle", "60");
+	connect_add(k, "keepalives_interval", "15");
+	connect_add(k, "keepalives_count", "4");
+}
+
+/* ADDRESS NULL: a Unix socket, or libpq's default. */
+static PGconn *connect_begin(const struct connect *c, const char *address)
+{
+	const struct connect_options *o = &c->options;
+	struct connect_keywords k = { .n = 0 };
+	char port[sizeof("65535")] = "";
+	if (o->port != 0) {
+		(void)snprintf(port, sizeof(port), "%u", (unsigned)o->port);
+	}
+	connect_add(&k, "host", o->host);
+	connect_add(&k, "hostaddr", address);
+	connect_add(&k, "port", port);
+	connect_add(&k, "dbname", o->dbname);
+	connect_add(&k, "user", o->user);
+	connect_add(&k, "password", o->password);
+	connect_add(&k, "sslmode", o->sslmode);
+	connect_add(&k, "application_name", o->application_name);
+	connect_add(&k, "options", o->options);
+	connect_add(&k, "replication", o->replication ? "database" : NULL);
+	connect_add(&k, "gssencmode", "disable");
+	connect_add_keepalive(&k);
+	PGconn *conn = PQconnectStartParams(k.names, k.values, 0);
+	if (conn != NULL) {
+		(void)PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);
+		(void)PQsetNoticeReceiver(conn, connect_on_notice, NULL);
+	}
+	return conn;
+}
+
+/* Waits for EVENTS on the descriptor that libpq has now. */
+static void connect_wait(struct connect *c, int events)
+{
+	require(c->watch == NULL);
+	int err = watch_new(c->loop, PQsocket(c->conn), connect_on_watch, c, &c->watch);
+	if (err < 0) {
+		failure_set(&c->failure, "fatal", "08006",
+			    "cannot watch the socket: %s", strerror(-err));
+		connect_fail(c);
+		return;
+	}
+	watch_set(c->watch, events);
+}
+
+/* Gives the address up when others are left and it is its own fault. */
+static void connect_try_next(struct connect *c)
+{
+	watch_close(steal(&c->watch));
+	PQfinish(steal(&c->conn));
+	bool was_tried = c->failure.reason != NULL;
+	if (c->next == NULL || (was_tried && !failure_is_of_address(&c->failure))) {
+		connect_fail(c);
+		return;
+	}
+	if (c->deadline_ms != 0) {
+		timer_start(c->timer, connect_share_ms(c, connect_count(c->next)), 0);
+	}
+	const char *address = strsep(&c->next, ",");
+	bool is_path = address[0] == '/' || address[0] == '@';
+	c->conn = connect_begin(c, is_path ? NULL : address);
+	if (c->conn == NULL) {
+		failure_set(&c->failure, "fatal", "53200", "out of memory");
+		connect_fail(c);
+	} else if (PQstatus(c->conn) == CONNECTION_BAD) {
+		failure_read(&c->failure, PQerrorMessage(c->conn));
+		connect_try_next(c);
+	} else {
+		connect_wait(c, WATCH_WRITE);
+	}
+}
+
+static void connect_poll(struct connect *c)
+{
+	watch_close(steal(&c->watch));
+	PostgresPollingStatusType status = PQconnectPoll(c->conn);
+	switch (status) {
+	case PGRES_POLLING_READING:
+		connect_wait(c, WATCH_READ);
+		return;
+	case PGRES_POLLING_WRITING:
+	case PGRES_POLLING_ACTIVE:
+		connect_wait(c, WATCH_WRITE);
+		return;
+	case PGRES_POLLING_OK:
+		connect_succeed(c);
+		return;
+	case PGRES_POLLING_FAILED:
+		failure_read(&c->failure, PQerrorMessage(c->conn));
+		connect_try_next(c);
+		return;
+	}
+	require(false);
+}
+
+/* An error condition on the socket is read by libpq itself (SO_ERROR). */
+static void connect_on_watch(void *arg, int events, int err)
+{
+	connect_poll(arg);
+}
+
+static void connect_on_timer(void *arg)
+{
+	struct connect *c = arg;
+	const char *doing =
+	    c->resolve != NULL ? "looking up the name of" : "connecting to";
+	if (c->resolve != NULL) {
+		resolve_cancel(steal(&c->resolve));
+	}
+	failure_set(&c->failure, "timeout", "08001",
+		    "timeout expired while %s the server", doing);
+	connect_try_next(c);
+}
+
+static void connect_on_resolved(void *arg, const char *addresses, const char *error)
+{
+	struct connect *c = arg;
+	c->resolve = NULL;
+	if (addresses == NULL) {
+		failure_set(&c->failure, "dns", "08001",
+			    "cannot look up the server's name \"%s\": %s",
+			    c->options.host, error);
+		connect_fail(c);
+		return;
+	}
+	c->addresses = strdup(addresses);
+	if (c->addresses == NULL) {
+		failure_set(&c->failure, "fatal", "53200", "out of memory");
+		connect_fail(c);
+		return;
+	}
+	c->next = c->addresses;
+	connect_try_next(c);
+}
+
+static int connect_arm(struct connect *c)
+{
+	int err = timer_new(c->loop, connect_on_timer, c, &c->timer);
+	if (err < 0) {
+		return err;
+	}
+	if (c->options.timeout_ms != 0) {
+		c->deadline_ms = clock_now_ms() + c->options.timeout_ms;
+		timer_start(c->timer, c->options.timeout_ms, 0);
+	}
+	/* Without a host libpq uses its default, a Unix socket: a path needs no
+	 * look-up. */
+	const char *host = c->options.host != NULL ? c->options.host : "/";
+	return resolve_start(c->loop, host, connect_on_resolved, c, &c->resolve);
+}
+
+int connect_start(struct loop *loop, const struct connect_options *options,
+		  connect_fn fn, void *arg, struct connect **out)
+{
+	require(loop != NULL && options != NULL && fn != NULL && out != NULL);
+	struct connect *c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		return -ENOMEM;
+	}
+	c->loop = loop;
+	c->fn = fn;
+	c->arg = arg;
+	int err = connect_options_copy(&c->options, options);
+	err = err < 0 ? err : connect_arm(c);
+	if (err < 0) {
+		connect_free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+void connect_cancel(struct connect *connect)
+{
+	if (connect == NULL) {
+		return;
+	}
+	require(connect->fn != NULL);
+	connect_free(connect);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "upstream/failure.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SQLSTATE_LEN		    5
+#define SQLSTATE_CANNOT_CONNECT	    "08001"
+#define SQLSTATE_CONNECTION_FAILURE "08006"
+#define SQLSTATE_STARTING_UP	    "57P03"
+
+/* What libpq says when no server has spoken; the first match counts. */
+static const struct {
+	const char *words;
+	const char *reason;
+	const char *sqlstate;
+} failure_words[] = {
+	{ "timed out", "timeout", SQLSTATE_CANNOT_CONNECT },
+	{ "timeout", "timeout", SQLSTATE_CANNOT_CONNECT },
+	{ "could not translate host name", "dns", SQLSTATE_CANNOT_CONNECT },
+	{ "certificate", "tls", SQLSTATE_CONNECTION_FAILURE },
+	{ "SSL", "tls", SQLSTATE_CONNECTION_FAILURE },
+	{ "sslmode", "tls", SQLSTATE_CONNECTION_FAILURE },
+	{ "password", "auth", "28000" },
+	{ "authentication", "auth", "28000" },
+	{ "SCRAM", "auth", "28000" },
+	{ "SASL", "auth", "28000" },
+	{ "channel binding", "auth", "28000" },
+};
+
+static bool failure_is_sqlstate(const char *s)
+{
+	for (int i = 0; i < SQLSTATE_LEN; i++) {
+		if (!isdigit((unsigned char)s[i]) && !isupper((unsigned char)s[i])) {
+			return false;
+		}
+	}
+	return s[SQLSTATE_LEN] == ':' && s[SQLSTATE_LEN + 1] == ' ';
+}
+
+/* The severity may be in any language, so the two spaces behind it are the mark. */
+static const char *failure_find_sqlstate(const char *text)
+{
+	for (const char *s = text; (s = strstr(s, ":  ")) != NULL; s++) {
+		if (failure_is_sqlstate(s + 3)) {
+			return s + 3;
+		}
+	}
+	return NULL;
+}
+
+static void failure_copy_line(struct failure *failure, const char *text)
+{
+	size_t n = strcspn(text, "\r\n");
+	if (n >= sizeof(failure->message)) {
+		n = sizeof(failure->message) - 1;
+	}
+	memcpy(failure->message, text, n);
+	failure->message[n] = '\0';
+}
+
+static void failure_set_code(struct failure *failure, const char *reason,
+			     const char *sqlstate)
+{
+	failure->reason = reason;
+	memcpy(failure->sqlstate, sqlstate, SQLSTATE_LEN);
+	failure->sqlstate[SQLSTATE_LEN] = '\0';
+}
+
+static void failure_read_words(struct failure *failure, const char *text)
+{
+	failure_copy_line(failure, text);
+	for (size_t i = 0; i < ARRAY_LEN(failure_words); i++) {
+		if (strstr(text, failure_words[i].words) != NULL) {
+			failure_set_code(failure, failure_words[i].reason,
+					 failure_words[i].sqlstate);
+			return;
+		}
+	}
+	failure_set_code(failure, "refused", SQLSTATE_CANNOT_CONNECT);
+}
+
+void failure_read(struct failure *failure, const char *text)
+{
+	require(failure != NULL && text != NULL);
+	const char *sqlstate = failure_find_sqlstate(text);
+	if (sqlstate == NULL) {
+		failure_read_words(failure, text);
+		return;
+	}
+	bool is_auth = sqlstate[0] == '2' && sqlstate[1] == '8';
+	failure_set_code(failure, is_auth ? "auth" : "fatal", sqlstate);
+	failure_copy_line(failure, sqlstate + SQLSTATE_LEN + 2);
+}
+
+void failure_set(struct failure *failure, const char *reason, const char *sqlstate,
+		 const char *fmt, ...)
+{
+	require(failure != NULL && strlen(sqlstate) == SQLSTATE_LEN);
+	failure_set_code(failure, reason, sqlstate);
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(failure->message, sizeof(failure->message), fmt, args);
+	va_end(args);
+}
+
+/* A server that refuses this login would refuse it on its other address, too; one that
+ * is not there, or still starting, says nothing about the others. */
+bool failure_is_of_address(const struct failure *failure)
+{
+	return strcmp(failure->reason, "refused") == 0 ||
+	       strcmp(failure->reason, "timeout") == 0 ||
+	       strcmp(failure->sqlstate, SQLSTATE_STARTING_UP) == 0;
+}

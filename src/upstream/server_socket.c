@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "upstream/server_socket.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+struct server_socket {
+	PGconn *conn; /* owned */
+};
+
+/* GUC_REPORT of PostgreSQL up to 18; an older server leaves some out. */
+static const char *const server_socket_reported[] = {
+	"application_name",
+	"client_encoding",
+	"DateStyle",
+	"default_transaction_read_only",
+	"in_hot_standby",
+	"integer_datetimes",
+	"IntervalStyle",
+	"is_superuser",
+	"scram_iterations",
+	"search_path",
+	"server_encoding",
+	"server_version",
+	"session_authorization",
+	"standard_conforming_strings",
+	"TimeZone",
+	NULL,
+};
+
+struct server_socket *server_socket_new(struct pg_conn *conn)
+{
+	require(conn != NULL && PQstatus(conn) == CONNECTION_OK);
+	struct server_socket *socket = calloc(1, sizeof(*socket));
+	if (socket != NULL) {
+		socket->conn = conn;
+	}
+	return socket;
+}
+
+int server_socket_fd(const struct server_socket *socket)
+{
+	return PQsocket(socket->conn);
+}
+
+uint32_t server_socket_pid(const struct server_socket *socket)
+{
+	return (uint32_t)PQbackendPID(socket->conn);
+}
+
+const char *server_socket_parameter(const struct server_socket *socket,
+				    const char *name)
+{
+	return PQparameterStatus(socket->conn, name);
+}
+
+const char *const *server_socket_parameter_names(void)
+{
+	return server_socket_reported;
+}
+
+struct pg_conn *server_socket_libpq(const struct server_socket *socket)
+{
+	return socket->conn;
+}
+
+/* The connection is in libpq's non-blocking mode, so a full socket buffer only costs
+ * the Terminate message. */
+void server_socket_close(struct server_socket *socket)
+{
+	if (socket == NULL) {
+		return;
+	}
+	PQfinish(socket->conn);
+	free(socket);
+}
