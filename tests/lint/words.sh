@@ -26,7 +26,7 @@ refuse 'banned function' \
 refuse 'a name that clashes with libpg_query' \
 	'^[a-z].*[ *](list|hash|proc|scanner|parser|pg|pq|sds)_[a-z0-9_]+\([^;]*$' 'src/*.c' 'include/*.h'
 refuse 'typedef of a struct' '^typedef struct' 'src/*.c' 'include/*.h'
-refuse 'left over' '(TODO|FIXME|XXX|HACK)' 'src/*.[ch]' 'include/*.h' 'bench/*.[ch]' 'tests/*.[ch]'
+refuse 'left over' '\b(TODO|FIXME|XXX|HACK)\b' 'src/*.[ch]' 'include/*.h' 'bench/*.[ch]' 'tests/*.[ch]'
 refuse 'space at the end of a line' '[ 	]+$' '*.c' '*.h' '*.py' '*.sh' '*.sql' '*meson.build'
 
 while read -r file; do
