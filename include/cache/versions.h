@@ -3,13 +3,13 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* The version table: why a cached answer is right (ARCHITECTURE.md, "Versions").  An
- * array of 64-bit atomic words {in_flight:16, generation:48}, shared by all workers.  A tag
- * is a 64-bit hash that is the same in every process; its low bits pick a word.  Two tags
- * on one word only invalidate too much.
+ * array of 64-bit atomic words {in_flight:16, generation:48}, shared by all workers.  A
+ * tag is a 64-bit hash that is the same in every process; its low bits pick a word. Two
+ * tags on one word only invalidate too much.
  *
  * Tags of relation T: any (moved by every write), col*(c) (moved by a write that may
- * touch rows whose value of column c is unknown), col(c, v) (moved by a write to rows with
- * c = v); and one tag of the whole database, on which every entry depends. */
+ * touch rows whose value of column c is unknown), col(c, v) (moved by a write to rows
+ * with c = v); and one tag of the whole database, on which every entry depends. */
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -43,25 +43,31 @@ uint64_t versions_tag_col_all(uint64_t db_tag, uint32_t rel, int16_t attnum);
 uint64_t versions_tag_col(uint64_t db_tag, uint32_t rel, int16_t attnum,
 			  uint64_t value_hash);
 
-/* Notes the words of the tags already in NOTES.  False when any is in flight: the result
- * of the query may be passed on but not stored. */
+/* Notes the words of the tags already in NOTES.  False when any is in flight: the
+ * result of the query may be passed on but not stored. */
 bool versions_note(const struct versions *versions, struct version_notes *notes);
-/* True when every noted word is equal now, and none is in flight: the entry is right. */
+/* True when every noted word is equal now, and none is in flight: the entry is right.
+ */
 bool versions_are_current(const struct versions *versions,
 			  const struct version_notes *notes);
-/* Before the bytes of a commit leave: one more write is in flight on the tag.  Saturates
- * at 65535, where the word stays in flight for good (a cache off for one word is right). */
+/* True when no write is in flight on the tag's word; sequentially consistent. */
+bool versions_is_idle(const struct versions *versions, uint64_t tag);
+/* Before the bytes of a commit leave: one more write is in flight on the tag. Saturates
+ * at 65535, where the word stays in flight for good (a cache off for one word is
+ * right). */
 void versions_begin(struct versions *versions, uint64_t tag);
-/* The answer has arrived, and nobody has been told: MOVED false only after a roll-back. */
+/* The answer has arrived, and nobody has been told: MOVED false only after a roll-back.
+ */
 void versions_end(struct versions *versions, uint64_t tag, bool moved);
 
-/* Which columns of a relation are keys of cached reads, so that a commit knows which tags
- * to move.  Shared by all workers, kept over catalogue reloads, never shrinks.
+/* Which columns of a relation are keys of cached reads, so that a commit knows which
+ * tags to move.  Shared by all workers, kept over catalogue reloads, never shrinks.
  *
- * Race: a commit that computed its tags before a column was registered does not move that
- * column's tags.  A commit first begins the relation's `any` tag and then reads the mask; a
- * reader registers first and then looks at `any`.  As long as `any` was never seen idle
- * after the registration, a reader keyed by the column does not store (false). */
+ * Race: a commit that computed its tags before a column was registered does not move
+ * that column's tags.  A commit first begins the relation's `any` tag and then reads
+ * the mask; a reader registers first and then looks at `any`.  As long as `any` was
+ * never seen idle after the registration, a reader keyed by the column does not store
+ * (false). */
 struct key_columns;
 int key_columns_new(size_t max_relations, struct key_columns **out) MUST_CHECK;
 void key_columns_free(struct key_columns *columns);
@@ -70,4 +76,5 @@ void key_columns_free(struct key_columns *columns);
 bool key_columns_use(struct key_columns *columns, const struct versions *versions,
 		     uint64_t db_tag, uint32_t rel, int16_t attnum);
 /* The mask of registered columns of the relation; call after versions_begin(any). */
-uint64_t key_columns_mask(const struct key_columns *columns, uint64_t db_tag, uint32_t rel);
+uint64_t key_columns_mask(const struct key_columns *columns, uint64_t db_tag,
+			  uint32_t rel);
