@@ -2,15 +2,17 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* Key material: everything that an answer depends on but the rows.  Built into a buffer of
- * the worker, hashed once, compared whole.
+/* Key material: everything that an answer depends on but the rows.  Built into a buffer
+ * of the worker, hashed once, compared whole.
  *
  *   context id (u64)   database, users and settings, interned: proxy/session.h
  *   kind (u8)          'Q' simple, 'E' extended without, 'D' with RowDescription
  *   text (u32 + bytes) of the statement
- *   for extended: parameter types, formats and values, result formats, as in Parse and Bind
+ *   for extended: parameter types, formats and values, result formats, as in Parse and
+ * Bind
  *
- * The context id is this process's own; for Redis it is replaced by the context's text. */
+ * The context id is this process's own; for Redis it is replaced by the context's text.
+ */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +22,7 @@
 
 struct key {
 	struct buf bytes; /* owned */
-	uint64_t hash;    /* XXH3 of bytes; set by key_finish() */
+	uint64_t hash;	  /* XXH3 of bytes; set by key_finish() */
 };
 
 #define KEY_CONTEXT_LEN 8 /* bytes of the context id at the front */

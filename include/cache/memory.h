@@ -29,13 +29,13 @@ struct memory_counts {
 /* MAX_BYTES over all N_SHARDS (a power of two). */
 int memory_new(size_t max_bytes, unsigned n_shards, struct memory **out) MUST_CHECK;
 void memory_free(struct memory *memory);
-/* The entry under KEY (compared whole), with a reference for the caller, or NULL.  Served
- * only when every version word is equal now and the time to live has not passed; an entry
- * that is not is dropped. */
+/* The entry under KEY (compared whole), with a reference for the caller, or NULL.
+ * Served only when every version word is equal now and the time to live has not passed;
+ * an entry that is not is dropped. */
 struct entry *memory_get(struct memory *memory, const struct versions *versions,
 			 uint64_t hash, struct span key, uint64_t now_ns);
-/* Stores ENTRY (takes a reference of its own), replacing one of the same key.  False when
- * it is larger than a shard may hold. */
+/* Stores ENTRY (takes a reference of its own), replacing one of the same key.  False
+ * when it is larger than a shard may hold. */
 bool memory_put(struct memory *memory, struct entry *entry);
 /* Drops everything. */
 void memory_clear(struct memory *memory);
