@@ -51,8 +51,9 @@ struct message_parse {
 	struct span name; /* of the statement */
 	struct span text;
 	uint16_t n_types;
-	struct span types; /* n_types * 4 bytes, as they came */
-	struct span rest;  /* everything behind the name, for writing it again */
+	struct span types;	   /* n_types * 4 bytes, as they came */
+	struct span counted_types; /* the same with the count in front */
+	struct span rest; /* everything behind the name, for writing it again */
 };
 int message_read_parse(struct span body, struct message_parse *out) MUST_CHECK;
 /* The I-th parameter type; 0 for unspecified and for I >= n_types. */

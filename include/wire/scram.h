@@ -25,7 +25,6 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/span.h"
-#include "wire/base64.h"
 #include "wire/sqlstate.h"
 
 #define SCRAM_MECHANISM		 "SCRAM-SHA-256"
@@ -36,6 +35,7 @@
 #define SCRAM_ITERATIONS_MAX	 1000000 /* about half a second of derivation */
 #define SCRAM_MESSAGE_MAX	 1024	 /* bytes of one message, PostgreSQL's limit */
 #define SCRAM_NONCE_RAW		 18	 /* random bytes of our part of the nonce */
+#define SCRAM_NONCE_MAX		 32	 /* characters of our part */
 /* three messages, of which the middle one repeats the nonce of the first */
 #define SCRAM_TRANSCRIPT_MAX (SCRAM_MESSAGE_MAX * 4)
 
@@ -97,7 +97,7 @@ struct scram {
 	struct scram_secret secret; /* a copy: the user may vanish in a reload */
 	uint8_t binding_flag;	    /* 'n' or 'y', from client-first */
 	size_t own_nonce_len;
-	uint8_t own_nonce[BASE64_LEN(SCRAM_NONCE_RAW)]; /* printable */
+	uint8_t own_nonce[SCRAM_NONCE_MAX]; /* printable */
 	size_t nonce_at; /* both parts of the nonce: place in the transcript */
 	size_t nonce_len;
 	size_t transcript_len;

@@ -11,6 +11,10 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 
+#include "wire/base64.h"
+
+_Static_assert(BASE64_LEN(SCRAM_NONCE_RAW) <= SCRAM_NONCE_MAX, "our nonce has room");
+
 /* Attributes are `x=value`, separated by commas; a value has no comma. */
 struct scram_attr {
 	uint8_t name; /* a letter; 0 when the message was not well formed */

@@ -11,6 +11,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include "wire/base64.h"
 #include "wire/scram.h"
 
 static const struct span scram_prefix = SPAN_LIT(SCRAM_MECHANISM "$");

@@ -92,9 +92,7 @@ static int userlist_grow(struct userlist *list)
 	if (list->n < list->cap) {
 		return 0;
 	}
-	/* a row needs five bytes of the file, so the file's limit bounds this too; what
-	 * is in the old array is only derived keys, but nothing of them is left behind
-	 */
+	/* a row takes six bytes of the file, whose limit bounds this, too */
 	size_t cap = list->cap == 0 ? 16 : list->cap * 2;
 	struct userlist_row *rows = calloc(cap, sizeof(*rows));
 	if (rows == NULL) {
@@ -220,6 +218,7 @@ static int userlist_compare_rows(const void *a, const void *b)
 /* Sorts the rows and keeps the last of each name. */
 static void userlist_settle(struct userlist *list)
 {
+	require(buf_ok(&list->text));
 	if (list->n > 1) {
 		qsort(list->rows, list->n, sizeof(*list->rows), userlist_compare_rows);
 	}
