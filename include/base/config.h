@@ -72,6 +72,7 @@ struct config_database {
 	uint64_t query_wait_timeout_ms;
 	uint64_t server_lifetime_ms;
 	uint32_t index; /* a number of its own, kept over reloads (config_inherit()) */
+	uint32_t given; /* bits of the rows of tbl/config_keys.h that its line has */
 	bool has_pool_mode; /* given on its line: stronger than the user's */
 	bool has_pool_size;
 };
@@ -91,6 +92,7 @@ struct config_user {
 	uint64_t idle_transaction_timeout_ms;
 	uint64_t transaction_timeout_ms;
 	uint64_t client_idle_timeout_ms;
+	uint32_t given; /* as in struct config_database */
 };
 
 /* One [rule NAME] section.  All criteria that are given must match; rules are tried in

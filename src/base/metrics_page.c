@@ -12,6 +12,7 @@
 #include "base/config.h"
 #include "base/metrics.h"
 #include "base/metrics_table.h"
+#include "revision.h"
 
 #define NS_PER_S   1e9
 #define MAX_LABELS 5 /* two of the scope, two of the row, and le */
@@ -95,6 +96,15 @@ static void page_number(struct metrics_page *page, uint64_t v)
 	}
 }
 
+/* The bound as a number of seconds; OpenMetrics wants a fraction even when it is whole.
+ */
+static void page_bound(char *le, size_t size, uint64_t bound_ns, bool openmetrics)
+{
+	bool whole = bound_ns % 1000000000U == 0;
+	snprintf(le, size, openmetrics && whole ? "%.1f" : "%.9g",
+		 (double)bound_ns / NS_PER_S);
+}
+
 static void page_histogram(struct metrics_page *page, const struct histogram *h)
 {
 	const uint64_t *bounds = page->row->unit == METRIC_UNIT_AGE
@@ -106,8 +116,7 @@ static void page_histogram(struct metrics_page *page, const struct histogram *h)
 		char le[32] = "+Inf";
 		last = bounds[i] == UINT64_MAX;
 		if (!last) {
-			snprintf(le, sizeof(le), page->openmetrics ? "%#.9g" : "%.9g",
-				 (double)bounds[i] / NS_PER_S);
+			page_bound(le, sizeof(le), bounds[i], page->openmetrics);
 		}
 		count += metric_get(&h->buckets[i]);
 		page_push(page, "le", le);
@@ -188,14 +197,19 @@ static void page_database(struct metrics_page *page, const struct metrics_db *nu
 static void page_databases(struct metrics_page *page, const struct metrics *sum)
 {
 	const struct config *config = page->config;
+	bool has_other = false;
 	for (size_t i = 0; i < config->n_databases; i++) {
 		const struct config_database *db = &config->databases[i];
 		if (db->index < METRICS_MAX_DATABASES) {
 			page_database(page, &sum->dbs[db->index], db->name, db);
+		} else {
+			has_other = true;
 		}
 	}
 	/* clients that had no database yet, and those past the budget */
-	page_database(page, &sum->dbs[METRICS_MAX_DATABASES], "other", NULL);
+	if (page->row->scope == METRIC_DATABASE || has_other) {
+		page_database(page, &sum->dbs[METRICS_MAX_DATABASES], "other", NULL);
+	}
 }
 
 static void page_rules(struct metrics_page *page, const struct metrics *sum)
@@ -303,16 +317,18 @@ static void page_build_info(struct metrics_page *page)
 {
 	static const struct metric_row build_info = {
 		.name = "pgrecall_build_info",
-		.help = "Constant 1, labelled by version and compiler.",
+		.help =
+		    "Constant 1, labelled by version, source revision and compiler.",
 		.type = METRIC_GAUGE,
 	};
 	page->row = &build_info;
 	page_head(page);
 	page_push(page, "version", PGRECALL_VERSION);
+	page_push(page, "revision", PGRECALL_REVISION);
 	page_push(page, "cc", __VERSION__);
 	page_series(page, "");
 	page_number(page, 1);
-	page_pop(page, 2);
+	page_pop(page, 3);
 }
 
 static void page_family(struct metrics_page *page, const struct metrics *sum)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors
+ *
+ * What a line of [databases] or [users] may say, columns as in tbl/config.h:
+ *
+ *   DATABASE_KEY(TYPE, name, field, min, max, unit)
+ *   USER_KEY(TYPE, name, field, min, max, unit)
+ *
+ * TYPE PORT is a uint16_t, CSTRING a const char * that is NULL when not given. */
+
+/* clang-format off */
+#ifdef DATABASE_KEY
+DATABASE_KEY(CSTRING, "host", host, 0, 1024, NONE)
+DATABASE_KEY(PORT, "port", port, 1, 65535, NONE)
+DATABASE_KEY(CSTRING, "dbname", dbname, 1, 63, NONE)
+DATABASE_KEY(CSTRING, "user", user, 1, 63, NONE)
+DATABASE_KEY(CSTRING, "password", password, 0, 1024, NONE)
+DATABASE_KEY(INT, "pool_size", pool_size, 1, 100000, NONE)
+DATABASE_KEY(INT, "min_pool_size", min_pool_size, 0, 100000, NONE)
+DATABASE_KEY(ENUM, "pool_mode", pool_mode, 0, 0, pool_mode)
+DATABASE_KEY(INT, "max_db_connections", max_db_connections, 0, 100000, NONE)
+DATABASE_KEY(DURATION, "query_wait_timeout", query_wait_timeout_ms, 0, CONFIG_YEAR, S)
+DATABASE_KEY(DURATION, "server_lifetime", server_lifetime_ms, 0, CONFIG_YEAR, S)
+#endif
+#ifdef USER_KEY
+USER_KEY(ENUM, "pool_mode", pool_mode, 0, 0, pool_mode)
+USER_KEY(INT, "pool_size", pool_size, 1, 100000, NONE)
+USER_KEY(INT, "max_user_connections", max_user_connections, 0, 100000, NONE)
+USER_KEY(DURATION, "query_timeout", query_timeout_ms, 0, CONFIG_YEAR, S)
+USER_KEY(DURATION, "query_wait_timeout", query_wait_timeout_ms, 0, CONFIG_YEAR, S)
+USER_KEY(DURATION, "idle_transaction_timeout", idle_transaction_timeout_ms, 0, CONFIG_YEAR, S)
+USER_KEY(DURATION, "transaction_timeout", transaction_timeout_ms, 0, CONFIG_YEAR, S)
+USER_KEY(DURATION, "client_idle_timeout", client_idle_timeout_ms, 0, CONFIG_YEAR, S)
+#endif
+/* clang-format on */
