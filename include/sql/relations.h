@@ -111,6 +111,9 @@ struct relation {
 struct function_info {
 	uint8_t volatility; /* enum volatility; of an aggregate, of its functions too */
 	bool is_system;	    /* all in pg_catalog */
+	/* A user's volatile function, other than those of extensions that are known to
+	 * leave tables alone (uuid-ossp, pgcrypto and the like). */
+	bool may_write;
 	bool is_set_returning; /* any of them */
 	bool is_procedure;     /* any of them */
 	bool is_aggregate;     /* any of them */
