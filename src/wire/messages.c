@@ -64,6 +64,7 @@ int message_read_parse(struct span body, struct message_parse *out)
 	out->name = reader_cstr(&r);
 	out->rest = span_make(r.next, r.left);
 	out->text = reader_cstr(&r);
+	out->counted_types = span_make(r.next, r.left);
 	out->n_types = reader_u16(&r);
 	out->types = reader_bytes(&r, (size_t)out->n_types * 4);
 	return message_end(&r);

@@ -58,7 +58,7 @@ int startup_split_options(struct span options, startup_option_fn *fn, void *arg)
 	if (options.n > STARTUP_MAX_LEN) {
 		return STARTUP_E_MALFORMED;
 	}
-	uint8_t word[STARTUP_MAX_LEN];
+	uint8_t word[STARTUP_MAX_LEN] = { 0 };
 	size_t n;
 	struct reader r = reader_make(options);
 	while (options_next_word(&r, word, &n)) {

@@ -76,6 +76,7 @@ Test(wire_messages, parse)
 	cr_assert(span_eq_str(m.name, "s1") && span_eq_str(m.text, "select $1"));
 	cr_assert_eq(m.n_types, 2);
 	cr_assert_eq(m.types.n, 8);
+	cr_assert(span_eq(m.counted_types, SPAN_LIT("\0\2\0\0\0\x17\1\2\3\4")));
 	cr_assert_eq(message_parse_type(&m, 0), 23);
 	cr_assert_eq(message_parse_type(&m, 1), 0x01020304);
 	cr_assert_eq(message_parse_type(&m, 2), 0);
