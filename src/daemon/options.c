@@ -70,7 +70,8 @@ static void suggest(struct buf *message, const char *name)
 }
 
 /* getopt_long() refused an option.  optopt is 0 for a name it does not know, the letter
- * or number for one that it knows and that was misused, else a letter it does not know. */
+ * or number for one that it knows and that was misused, else a letter it does not know.
+ */
 static void bad_option(struct buf *message, char *const *argv, bool missing)
 {
 	const char *given = argv[optind - 1];
