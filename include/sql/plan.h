@@ -161,6 +161,10 @@ struct plan {
 	uint64_t max_size;    /* resulting size limit of a result, bytes; set by rules */
 };
 
+/* A lasting copy of a draft whose pointers may go anywhere, with one reference; reads,
+ * facts, operands and texts lie in one piece of memory with it.  The references to the
+ * draft's parts pass to the copy.  NULL without memory. */
+struct plan *plan_freeze(const struct plan *draft);
 struct plan *plan_ref(struct plan *plan);
 /* Frees the plan with its last reference; NULL is fine. */
 void plan_unref(struct plan *plan);

@@ -1,0 +1,651 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "sql/scan.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+/* What a byte may begin outside quotes. */
+enum {
+	C_BAD, /* control bytes, backslash, a closing brace... */
+	C_SPACE,
+	C_WORD,
+	C_DIGIT,
+	C_QUOTE,
+	C_DQUOTE,
+	C_DOLLAR,
+	C_OP,
+	C_SELF,
+	C_DOT,
+};
+
+/* clang-format off */
+static const uint8_t scan_class[256] = {
+	['\t'] = C_SPACE, ['\n'] = C_SPACE, ['\r'] = C_SPACE, ['\f'] = C_SPACE, [' '] = C_SPACE,
+	['a' ... 'z'] = C_WORD, ['A' ... 'Z'] = C_WORD, ['_'] = C_WORD, [0x80 ... 0xff] = C_WORD,
+	['0' ... '9'] = C_DIGIT,
+	['\''] = C_QUOTE, ['"'] = C_DQUOTE, ['$'] = C_DOLLAR, ['.'] = C_DOT,
+	['('] = C_SELF, [')'] = C_SELF, ['['] = C_SELF, [']'] = C_SELF, [','] = C_SELF,
+	[';'] = C_SELF, [':'] = C_SELF,
+	['~'] = C_OP, ['!'] = C_OP, ['@'] = C_OP, ['#'] = C_OP, ['^'] = C_OP, ['&'] = C_OP,
+	['|'] = C_OP, ['`'] = C_OP, ['?'] = C_OP, ['+'] = C_OP, ['-'] = C_OP, ['*'] = C_OP,
+	['/'] = C_OP, ['%'] = C_OP, ['<'] = C_OP, ['>'] = C_OP, ['='] = C_OP,
+};
+/* clang-format on */
+
+/* One level of parentheses: how deep the tree under it may be. */
+struct level {
+	uint32_t tokens; /* since the last comma */
+	uint32_t inner;	 /* deepest group closed since the last comma */
+	uint32_t most;	 /* deepest element before the last comma */
+	uint8_t open;	 /* '(' or '[' */
+};
+
+/* A scan on its way. */
+struct walk {
+	struct scan *scan;
+	const uint8_t *p;
+	const uint8_t *end;
+	bool space;	 /* white space since the last token */
+	bool value_next; /* the last token was ( , or = */
+	bool after_dot;
+	bool in_statement; /* a token was seen since the last semicolon */
+	uint32_t n_levels;
+	struct level levels[SCAN_MAX_PARENS];
+};
+
+static bool scan_is_word(uint8_t c)
+{
+	return scan_class[c] == C_WORD || scan_class[c] == C_DIGIT || c == '$';
+}
+
+void scan_init(struct scan *scan, size_t max_text)
+{
+	require(scan != NULL);
+	*scan = (struct scan){ 0 };
+	/* A one-byte constant becomes two bytes, and a space may come before it. */
+	buf_init(&scan->shape, max_text * 2 + 64);
+}
+
+void scan_fini(struct scan *scan)
+{
+	buf_fini(&scan->shape);
+}
+
+/* Puts a token into the shape. */
+static void scan_emit(struct walk *w, const void *p, size_t n)
+{
+	struct buf *shape = &w->scan->shape;
+	if (w->space && shape->len > 0) {
+		buf_append_u8(shape, ' ');
+	}
+	w->space = false;
+	buf_append(shape, p, n);
+	if (!w->in_statement) {
+		w->in_statement = true;
+		w->scan->n_statements++;
+	}
+}
+
+static void scan_count(struct walk *w)
+{
+	w->levels[w->n_levels].tokens++;
+}
+
+static uint32_t scan_level_depth(const struct level *l)
+{
+	uint32_t now = l->tokens + l->inner;
+	return now > l->most ? now : l->most;
+}
+
+/* A constant from START to where the walk is. */
+static void scan_constant(struct walk *w, const uint8_t *start, enum scan_kind kind)
+{
+	struct scan *scan = w->scan;
+	if (scan->n_consts < SCAN_MAX_CONSTS) {
+		scan->consts[scan->n_consts++].raw =
+		    span_make(start, (size_t)(w->p - start));
+	}
+	scan->n_seen++;
+	uint8_t mark[2] = { SCAN_MARK, (uint8_t)kind };
+	scan_emit(w, mark, sizeof(mark));
+	w->value_next = false;
+	w->after_dot = false;
+}
+
+/* Behind a "--": the end of the line, or of the text. */
+static const uint8_t *scan_line_end(const uint8_t *p, const uint8_t *end)
+{
+	while (p < end && *p != '\n' && *p != '\r') {
+		p++;
+	}
+	return p;
+}
+
+/* After a closing quote: PostgreSQL joins strings that have only white space with at
+ * least one newline, or line comments, between them.  Moves to behind the next opening
+ * quote. */
+static bool scan_string_goes_on(struct walk *w)
+{
+	bool newline = false;
+	const uint8_t *p = w->p;
+	while (p < w->end) {
+		if (*p == '\n' || *p == '\r') {
+			newline = true;
+			p++;
+		} else if (scan_class[*p] == C_SPACE) {
+			p++;
+		} else if (w->end - p >= 2 && p[0] == '-' && p[1] == '-') {
+			p = scan_line_end(p, w->end);
+		} else {
+			break;
+		}
+	}
+	if (!newline || p >= w->end || *p != '\'') {
+		return false;
+	}
+	w->p = p + 1;
+	return true;
+}
+
+/* The walk is behind the opening quote; moves behind the last closing one. */
+static int scan_plain_string(struct walk *w)
+{
+	for (;;) {
+		const uint8_t *q = memchr(w->p, '\'', (size_t)(w->end - w->p));
+		if (q == NULL) {
+			return SCAN_E_BAD;
+		}
+		w->p = q + 1;
+		if (w->p < w->end && *w->p == '\'') {
+			w->p++;
+		} else if (!scan_string_goes_on(w)) {
+			return 0;
+		}
+	}
+}
+
+/* The same for E'': a backslash takes the next byte with it. */
+static int scan_escape_string(struct walk *w)
+{
+	const uint8_t *q = NULL;
+	for (;;) {
+		if (q == NULL || q < w->p) {
+			q = memchr(w->p, '\'', (size_t)(w->end - w->p));
+		}
+		if (q == NULL) {
+			return SCAN_E_BAD;
+		}
+		const uint8_t *b = memchr(w->p, '\\', (size_t)(q - w->p));
+		if (b != NULL) {
+			if (w->end - b < 2) {
+				return SCAN_E_BAD;
+			}
+			w->p = b + 2;
+			continue;
+		}
+		w->p = q + 1;
+		if (w->p < w->end && *w->p == '\'') {
+			w->p++;
+		} else if (!scan_string_goes_on(w)) {
+			return 0;
+		}
+	}
+}
+
+/* A quoted constant; PREFIX bytes (E, U& and so on) come before its quote. */
+static int scan_quoted(struct walk *w, size_t prefix, enum scan_kind kind)
+{
+	const uint8_t *start = w->p;
+	w->p += prefix + 1;
+	int r = kind == SCAN_ESCAPE ? scan_escape_string(w) : scan_plain_string(w);
+	if (r == 0) {
+		w->scan->has_strings = true;
+		scan_constant(w, start, kind);
+	}
+	return r;
+}
+
+/* A $n parameter: goes into the shape as it stands. */
+static int scan_param(struct walk *w)
+{
+	const uint8_t *start = w->p++;
+	uint32_t n = 0;
+	while (w->p < w->end && scan_class[*w->p] == C_DIGIT) {
+		n = n * 10 + (uint32_t)(*w->p++ - '0');
+		if (n > SCAN_MAX_PARAM) {
+			return SCAN_E_BAD;
+		}
+	}
+	if (w->p < w->end && scan_is_word(*w->p)) {
+		return SCAN_E_BAD; /* $1a: releases differ */
+	}
+	if (n > w->scan->max_param) {
+		w->scan->max_param = n;
+	}
+	scan_emit(w, start, (size_t)(w->p - start));
+	w->value_next = false;
+	w->after_dot = false;
+	return 0;
+}
+
+/* $tag$ ... $tag$, or a parameter. */
+static int scan_dollar(struct walk *w)
+{
+	const uint8_t *tag_end = w->p + 1;
+	if (tag_end < w->end && scan_class[*tag_end] == C_DIGIT) {
+		return scan_param(w);
+	}
+	while (tag_end < w->end && *tag_end != '$' && scan_is_word(*tag_end)) {
+		tag_end++;
+	}
+	if (tag_end >= w->end || *tag_end != '$') {
+		return SCAN_E_BAD;
+	}
+	const uint8_t *start = w->p;
+	size_t tag_len = (size_t)(tag_end + 1 - start);
+	const uint8_t *p = tag_end + 1;
+	while (p < w->end) {
+		const uint8_t *q = memchr(p, '$', (size_t)(w->end - p));
+		if (q == NULL || (size_t)(w->end - q) < tag_len) {
+			break;
+		}
+		if (memcmp(q, start, tag_len) == 0) {
+			w->p = q + tag_len;
+			w->scan->has_strings = true;
+			scan_constant(w, start, SCAN_DOLLAR);
+			return 0;
+		}
+		p = q + 1;
+	}
+	return SCAN_E_BAD;
+}
+
+static const uint8_t *scan_digits(const uint8_t *p, const uint8_t *end)
+{
+	while (p < end && (scan_class[*p] == C_DIGIT ||
+			   (*p == '_' && end - p > 1 && scan_class[p[1]] == C_DIGIT))) {
+		p++;
+	}
+	return p;
+}
+
+/* Behind an exponent, or P itself when there is none. */
+static const uint8_t *scan_exponent(const uint8_t *p, const uint8_t *end)
+{
+	const uint8_t *e = p;
+	if (end - e > 1 && (*e == 'e' || *e == 'E')) {
+		e++;
+		if (end - e > 1 && (*e == '+' || *e == '-')) {
+			e++;
+		}
+		if (scan_class[*e] == C_DIGIT) {
+			return scan_digits(e, end);
+		}
+	}
+	return p;
+}
+
+/* 12  1_000  0x1F  1.5  .5  5.  1e-3; what follows is not looked at.  A sign at START
+ * is part of it.  Spellings that only newer releases know have a kind of their own,
+ * because the library and the server may disagree about them. */
+static void scan_number(struct walk *w, const uint8_t *start)
+{
+	const uint8_t *p = w->p;
+	bool negative = start < p;
+	enum scan_kind kind = negative ? SCAN_NEGATIVE : SCAN_INTEGER;
+	if (w->end - p > 2 && p[0] == '0' && memchr("xXoObB", p[1], 6) != NULL) {
+		kind = SCAN_RADIX;
+		p += 2;
+		while (p < w->end && *p != '$' && scan_is_word(*p)) {
+			p++;
+		}
+	} else {
+		p = scan_digits(p, w->end);
+		const uint8_t *whole = p;
+		/* 1..10 is an integer and two dots. */
+		if (p < w->end && *p == '.' && !(w->end - p > 1 && p[1] == '.')) {
+			p = scan_digits(p + 1, w->end);
+		}
+		p = scan_exponent(p, w->end);
+		if (p != whole) {
+			kind = negative ? SCAN_NEGATIVE_FLOAT : SCAN_FLOAT;
+		}
+		if (memchr(w->p, '_', (size_t)(p - w->p)) != NULL) {
+			kind = SCAN_RADIX;
+		}
+	}
+	w->p = p;
+	scan_constant(w, start, kind);
+}
+
+/* Statements whose plan depends on the value of a constant. */
+static bool scan_needs_values(struct span word)
+{
+	static const char *const words[] = { "set",	 "prepare", "commit",
+					     "rollback", "end",	    "abort",
+					     "reset",	 "start",   "begin" };
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (span_ieq(word, span_str(words[i]))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The prefix of a string that begins at the walk, as its length; 0: none. */
+static size_t scan_prefix(const struct walk *w, enum scan_kind *kind)
+{
+	size_t left = (size_t)(w->end - w->p);
+	if (left >= 2 && w->p[1] == '\'') {
+		switch (w->p[0] | 0x20) {
+		case 'e':
+			*kind = SCAN_ESCAPE;
+			return 1;
+		case 'b':
+			*kind = SCAN_BITS;
+			return 1;
+		case 'x':
+			*kind = SCAN_HEX;
+			return 1;
+		case 'n':
+			*kind = SCAN_NATIONAL;
+			return 1;
+		default:
+			return 0;
+		}
+	}
+	if (left >= 3 && (w->p[0] | 0x20) == 'u' && w->p[1] == '&' && w->p[2] == '\'') {
+		*kind = SCAN_UNICODE;
+		return 2;
+	}
+	return 0;
+}
+
+static int scan_quoted_name(struct walk *w, const uint8_t *start)
+{
+	const uint8_t *body = w->p + 1;
+	const uint8_t *p = body;
+	for (;;) {
+		const uint8_t *q = memchr(p, '"', (size_t)(w->end - p));
+		if (q == NULL) {
+			return SCAN_E_BAD;
+		}
+		p = q + 1;
+		if (p < w->end && *p == '"') {
+			p++;
+			continue;
+		}
+		if (span_ieq(span_make(body, (size_t)(q - body)),
+			     SPAN_LIT("set_config"))) {
+			w->scan->exact = true;
+		}
+		w->p = p;
+		scan_emit(w, start, (size_t)(p - start));
+		w->value_next = false;
+		w->after_dot = false;
+		return 0;
+	}
+}
+
+static int scan_word(struct walk *w)
+{
+	enum scan_kind kind;
+	size_t prefix = scan_prefix(w, &kind);
+	if (prefix > 0) {
+		return scan_quoted(w, prefix, kind);
+	}
+	const uint8_t *start = w->p;
+	if (w->end - start >= 3 && (start[0] | 0x20) == 'u' && start[1] == '&' &&
+	    start[2] == '"') {
+		/* Its meaning depends on the constant behind UESCAPE. */
+		w->scan->exact = true;
+		w->p += 2;
+		return scan_quoted_name(w, start);
+	}
+	while (w->p < w->end && scan_is_word(*w->p)) {
+		w->p++;
+	}
+	struct span word = span_make(start, (size_t)(w->p - start));
+	if (!w->in_statement ? scan_needs_values(word)
+			     : span_ieq(word, SPAN_LIT("set_config"))) {
+		w->scan->exact = true;
+	}
+	if (!w->after_dot) {
+		scan_count(w);
+	}
+	scan_emit(w, start, word.n);
+	w->value_next = false;
+	w->after_dot = false;
+	return 0;
+}
+
+/* The inside of a comment; a hint is pgrecall( ... ) behind the plus sign. */
+static void scan_hint(struct walk *w, const uint8_t *p, const uint8_t *end)
+{
+	static const struct span name = SPAN_LIT("pgrecall");
+	if (p >= end || *p != '+') {
+		return;
+	}
+	p++;
+	while (p < end && scan_class[*p] == C_SPACE) {
+		p++;
+	}
+	if ((size_t)(end - p) <= name.n || memcmp(p, name.p, name.n) != 0) {
+		return;
+	}
+	p += name.n;
+	const uint8_t *close = memchr(p, ')', (size_t)(end - p));
+	if (*p == '(' && close != NULL) {
+		w->scan->hint = span_make(p + 1, (size_t)(close - p - 1));
+	}
+}
+
+/* The walk is at a slash and a star; comments nest. */
+static int scan_comment(struct walk *w)
+{
+	const uint8_t *start = w->p + 2;
+	const uint8_t *p = start;
+	size_t open = 1;
+	while (w->end - p >= 2) {
+		if (p[0] == '*' && p[1] == '/') {
+			p += 2;
+			if (--open == 0) {
+				scan_hint(w, start, p - 2);
+				w->p = p;
+				w->space = true;
+				return 0;
+			}
+		} else if (p[0] == '/' && p[1] == '*') {
+			open++;
+			p += 2;
+		} else {
+			p++;
+		}
+	}
+	return SCAN_E_BAD;
+}
+
+/* An operator's length by PostgreSQL's rules: comments end it, and a sign at its end
+ * belongs to what follows unless one of ~ ! @ # ^ & | ` ? % is in it. */
+static size_t scan_operator_length(const uint8_t *p, const uint8_t *end)
+{
+	size_t n = 0;
+	bool special = false;
+	while (p + n < end && scan_class[p[n]] == C_OP) {
+		if (n > 0 && p + n + 1 < end &&
+		    ((p[n] == '-' && p[n + 1] == '-') ||
+		     (p[n] == '/' && p[n + 1] == '*'))) {
+			break;
+		}
+		special = special || memchr("~!@#^&|`?%", p[n], 10) != NULL;
+		n++;
+	}
+	while (!special && n > 1 && (p[n - 1] == '+' || p[n - 1] == '-')) {
+		n--;
+	}
+	return n;
+}
+
+static int scan_operator(struct walk *w)
+{
+	const uint8_t *p = w->p;
+	if (w->end - p >= 2 && p[0] == '-' && p[1] == '-') {
+		w->p = scan_line_end(p, w->end);
+		w->space = true;
+		return 0;
+	}
+	if (w->end - p >= 2 && p[0] == '/' && p[1] == '*') {
+		return scan_comment(w);
+	}
+	size_t n = scan_operator_length(p, w->end);
+	if (n == 1 && *p == '-' && w->value_next && w->end - p > 1 &&
+	    scan_class[p[1]] == C_DIGIT) {
+		w->p++;
+		scan_number(w, p);
+		return 0;
+	}
+	w->p += n;
+	scan_count(w);
+	scan_emit(w, p, n);
+	w->value_next = n == 1 && *p == '=';
+	w->after_dot = false;
+	return 0;
+}
+
+static int scan_open(struct walk *w, uint8_t c)
+{
+	scan_count(w);
+	if (w->n_levels + 1 >= SCAN_MAX_PARENS) {
+		return SCAN_E_DEEP;
+	}
+	w->levels[++w->n_levels] = (struct level){ .open = c };
+	return 0;
+}
+
+static int scan_close(struct walk *w, uint8_t c)
+{
+	if (w->n_levels == 0 || w->levels[w->n_levels].open != (c == ')' ? '(' : '[')) {
+		return SCAN_E_BAD;
+	}
+	uint32_t depth = scan_level_depth(&w->levels[w->n_levels]);
+	struct level *outer = &w->levels[--w->n_levels];
+	if (depth > outer->inner) {
+		outer->inner = depth;
+	}
+	return depth > SCAN_MAX_DEPTH ? SCAN_E_DEEP : 0;
+}
+
+/* A comma or semicolon: what comes next is not under what was before. */
+static int scan_next_element(struct walk *w)
+{
+	struct level *l = &w->levels[w->n_levels];
+	l->most = scan_level_depth(l);
+	l->tokens = 0;
+	l->inner = 0;
+	return l->most > SCAN_MAX_DEPTH ? SCAN_E_DEEP : 0;
+}
+
+static int scan_self(struct walk *w)
+{
+	const uint8_t *p = w->p++;
+	int r = 0;
+	switch (*p) {
+	case '(':
+	case '[':
+		r = scan_open(w, *p);
+		break;
+	case ')':
+	case ']':
+		r = scan_close(w, *p);
+		break;
+	case ',':
+	case ';':
+		r = scan_next_element(w);
+		break;
+	default: /* : and :: and := */
+		scan_count(w);
+		break;
+	}
+	if (*p == ';' && !w->in_statement) {
+		/* An empty statement: no token of its own. */
+		buf_append_u8(&w->scan->shape, ';');
+		return r;
+	}
+	scan_emit(w, p, 1);
+	w->value_next = *p == '(' || *p == ',';
+	w->after_dot = false;
+	if (*p == ';' && w->n_levels == 0) {
+		w->in_statement = false;
+	}
+	return r;
+}
+
+static int scan_token(struct walk *w)
+{
+	switch (scan_class[*w->p]) {
+	case C_SPACE:
+		w->space = true;
+		w->p++;
+		return 0;
+	case C_WORD:
+		return scan_word(w);
+	case C_DIGIT:
+		scan_number(w, w->p);
+		return 0;
+	case C_QUOTE:
+		return scan_quoted(w, 0, SCAN_STRING);
+	case C_DQUOTE:
+		return scan_quoted_name(w, w->p);
+	case C_DOLLAR:
+		return scan_dollar(w);
+	case C_OP:
+		return scan_operator(w);
+	case C_SELF:
+		return scan_self(w);
+	case C_DOT:
+		if (w->end - w->p > 1 && scan_class[w->p[1]] == C_DIGIT) {
+			scan_number(w, w->p);
+			return 0;
+		}
+		scan_emit(w, w->p++, 1);
+		w->value_next = false;
+		w->after_dot = true;
+		return 0;
+	default:
+		return SCAN_E_BAD;
+	}
+}
+
+int scan_text(struct scan *scan, struct span text)
+{
+	require(scan != NULL);
+	buf_reset(&scan->shape);
+	scan->n_consts = scan->n_seen = 0;
+	scan->hint = span_make(NULL, 0);
+	scan->n_statements = scan->max_param = 0;
+	scan->exact = scan->has_strings = false;
+
+	struct walk w;
+	w.scan = scan;
+	w.p = text.p;
+	w.end = text.n == 0 ? text.p : text.p + text.n;
+	w.space = w.value_next = w.after_dot = w.in_statement = false;
+	w.n_levels = 0;
+	w.levels[0] = (struct level){ 0 };
+	while (w.p < w.end) {
+		int r = scan_token(&w);
+		if (r != 0) {
+			return r;
+		}
+	}
+	if (w.n_levels != 0) {
+		return SCAN_E_BAD;
+	}
+	if (scan_level_depth(&w.levels[0]) > SCAN_MAX_DEPTH) {
+		return SCAN_E_DEEP;
+	}
+	return buf_ok(&scan->shape) ? 0 : -ENOMEM;
+}
