@@ -24,7 +24,7 @@ refuse 'banned function' \
 	'(^|[^a-zA-Z0-9_])(strcpy|strcat|sprintf|vsprintf|strncpy|strncat|strtok|atoi|atol|atof|gets|alloca)\(' \
 	'src/*.c' 'include/*.h' 'bench/*.c' 'tests/*.c'
 refuse 'a name that clashes with libpg_query' \
-	'^[a-z].*[ *](list|hash|proc|scanner|parser|pg|pq|sds)_[a-z0-9_]+\([^;]*$' 'src/*.c' 'include/*.h'
+	'^(int|void|bool|char|double|const|struct|enum|size_t|ssize_t|u?int[0-9]+_t)( [a-z_]+)* [*]?(list|hash|proc|scanner|parser|pg|pq|sds)_[a-z0-9_]+\([^;]*$' 'src/*.c' 'include/*.h'
 refuse 'typedef of a struct' '^typedef struct' 'src/*.c' 'include/*.h'
 refuse 'left over' '\b(TODO|FIXME|XXX|HACK)\b' 'src/*.[ch]' 'include/*.h' 'bench/*.[ch]' 'tests/*.[ch]'
 refuse 'space at the end of a line' '[ 	]+$' '*.c' '*.h' '*.py' '*.sh' '*.sql' '*meson.build'
