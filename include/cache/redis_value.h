@@ -5,7 +5,7 @@
 /* A cached answer as bytes in Redis (big-endian):
  *
  *   magic "PGRC"  version u8  flags u8  n_tokens u8  class u8
- *   checksum u64         XXH3 of everything behind it
+ *   checksum u64         XXH3 of everything else
  *   raw_len u32  key_len u32  n_rows u32  ttl_s u32
  *   created_ms u64       wall clock of the fill
  *   server_ns u64  epoch u64

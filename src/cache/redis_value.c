@@ -14,7 +14,17 @@
 #define LAYOUT_VERSION 1
 #define FLAG_PACKED    1
 #define CHECKSUM_AT    8  /* bytes before the checksum */
-#define CHECKED_AT     16 /* the first byte that it covers */
+#define CHECKED_AT     16 /* bytes up to its end */
+
+/* Of the bytes behind the checksum, seeded with those before it. */
+static uint64_t checksum(const uint8_t *p, size_t n)
+{
+	uint64_t seed = 0;
+	for (size_t i = 0; i < CHECKSUM_AT; i++) {
+		seed = seed << 8 | p[i];
+	}
+	return XXH3_64bits_withSeed(p + CHECKED_AT, n - CHECKED_AT, seed);
+}
 
 /* Appends VALUE as an LZ4 block; false when that would not be smaller. */
 static bool append_packed(struct buf *out, struct span value)
@@ -72,8 +82,7 @@ void redis_value_write(const struct redis_value *v, size_t compress_min,
 		return;
 	}
 	out->data[start + 5] = packed ? FLAG_PACKED : 0;
-	uint64_t sum =
-	    XXH3_64bits(out->data + start + CHECKED_AT, out->len - start - CHECKED_AT);
+	uint64_t sum = checksum(out->data + start, out->len - start);
 	buf_put_u32(out, start + CHECKSUM_AT, (uint32_t)(sum >> 32));
 	buf_put_u32(out, start + CHECKSUM_AT + 4, (uint32_t)sum);
 }
@@ -120,7 +129,7 @@ static struct span cursor_bytes(struct cursor *c, size_t n)
 }
 
 /* The first sixteen bytes: what kind of thing this is, and whether it is whole. */
-static bool read_preamble(struct cursor *c, struct redis_value *out)
+static bool read_preamble(struct cursor *c, struct span whole, struct redis_value *out)
 {
 	uint32_t magic = cursor_u32(c);
 	uint64_t version = cursor_int(c, 1);
@@ -131,15 +140,14 @@ static bool read_preamble(struct cursor *c, struct redis_value *out)
 	out->is_packed = (flags & FLAG_PACKED) != 0;
 	return !c->failed && magic == MAGIC && version == LAYOUT_VERSION &&
 	       (flags & ~(uint64_t)FLAG_PACKED) == 0 &&
-	       out->n_tokens <= VERSIONS_MAX_WORDS &&
-	       sum == XXH3_64bits(c->left.p, c->left.n);
+	       out->n_tokens <= VERSIONS_MAX_WORDS && sum == checksum(whole.p, whole.n);
 }
 
 bool redis_value_read(struct span in, size_t max_raw, struct redis_value *out)
 {
 	struct cursor c = { .left = in };
 	*out = (struct redis_value){ 0 };
-	if (!read_preamble(&c, out)) {
+	if (!read_preamble(&c, in, out)) {
 		return false;
 	}
 	out->raw_len = cursor_u32(&c);
