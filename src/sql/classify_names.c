@@ -154,13 +154,10 @@ static void classify_field(struct classify *c, const char *name)
 				span_str(name), &info)) {
 		return;
 	}
-	if (info.is_system) {
-		if (strncmp(name, "pg_", 3) == 0) {
-			classify_bypass(c, BYPASS_VOLATILE_FUNCTION);
-		}
-	} else if (info.volatility == VOLATILITY_VOLATILE) {
+	if (info.may_write) {
 		classify_danger(c);
-	} else if (info.volatility == VOLATILITY_STABLE) {
+	} else if (info.is_system ? strncmp(name, "pg_", 3) == 0 :
+				    info.volatility != VOLATILITY_IMMUTABLE) {
 		classify_bypass(c, BYPASS_VOLATILE_FUNCTION);
 	}
 }
@@ -178,13 +175,12 @@ static void classify_function(struct classify *c, const struct sql_function *f)
 	} else if (relations_function(c->source->catalog, c->path,
 				      span_str(f->name.schema), span_str(f->name.name),
 				      &info)) {
-		if (info.is_system) {
-			classify_system_function(c, f->name.name, &info);
-		} else if (info.volatility == VOLATILITY_VOLATILE) {
+		if (info.may_write) {
 			classify_danger(c);
-		} else if (info.volatility == VOLATILITY_STABLE) {
+		} else if (!info.is_system && info.volatility != VOLATILITY_IMMUTABLE) {
 			classify_bypass(c, BYPASS_VOLATILE_FUNCTION);
 		}
+		classify_system_function(c, f->name.name, &info);
 	} else if (relations_type(c->source->catalog, c->path, span_str(f->name.schema),
 				  span_str(f->name.name), &type)) {
 		/* text(x): a cast by another name, of something that we did not look
