@@ -72,7 +72,6 @@ static void catalog_trees_root(struct catalog *catalog)
 		struct catalog_relation *top = &relations[catalog_tree_of(catalog, i)];
 		top->pub.no_key |= relations[i].has_more_parents;
 		if (relations[i].parent == CATALOG_NONE) {
-			top->pub.no_key |= top->root != CATALOG_NONE;
 			top->root = i;
 		}
 	}
@@ -94,7 +93,6 @@ static void catalog_trees_spread(struct catalog *catalog)
 	for (uint32_t i = 0; i < catalog->relations.n; i++) {
 		struct catalog_relation *root = &relations[relations[i].root];
 		relation_merge(&root->pub, &relations[i].pub);
-		root->moves_rows |= relations[i].moves_rows;
 	}
 	for (uint32_t i = 0; i < catalog->relations.n; i++) {
 		struct catalog_relation *root = &relations[relations[i].root];
