@@ -155,8 +155,9 @@ struct statement {
 	bool is_select; /* READ by SELECT, VALUES or TABLE: may be cached */
 	bool locks_rows;
 	bool has_sample;
-	bool has_time;	  /* CURRENT_TIMESTAMP and its like */
-	bool has_unknown; /* a node of the tree that we do not know */
+	bool has_time;		/* CURRENT_TIMESTAMP and its like */
+	bool has_system_column; /* ctid, xmin...: change without a write */
+	bool has_unknown;	/* a node of the tree that we do not know */
 	bool has_params;
 	bool has_strings;
 	bool has_set_config; /* set_config() somewhere in an expression */

@@ -59,6 +59,9 @@ static void classify_query(struct classify *c)
 	if (st->locks_rows) {
 		classify_bypass(c, BYPASS_FOR_UPDATE);
 	}
+	if (st->has_system_column) {
+		classify_bypass(c, BYPASS_SYSTEM_RELATION);
+	}
 	if (st->has_sample || st->has_unknown) {
 		classify_bypass(c, BYPASS_VOLATILE_FUNCTION);
 	}
@@ -154,6 +157,8 @@ static void classify_select(struct classify *c)
 	p->needs_now_check = c->st->has_strings || c->st->has_params;
 	if (c->source->catalog == NULL) {
 		classify_bypass(c, BYPASS_CATALOG);
+		/* It may be a view that calls anything. */
+		p->writes_all |= c->st->n_refs > 0;
 		classify_names(c);
 		return;
 	}

@@ -235,6 +235,10 @@ static void parse_top_truncate(struct parse *parse, const struct node *node)
 static void parse_create_table(struct parse *parse, const struct node *node)
 {
 	parse_create(parse->st, node_get(node, "relation"));
+	if (node_count(node, "inh_relations") > 0) {
+		/* A temporary child shows its rows through its parent. */
+		parse->st->kind = PLAN_DDL;
+	}
 }
 
 static void parse_create_as(struct parse *parse, const struct node *node)

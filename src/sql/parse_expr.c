@@ -133,11 +133,24 @@ static void parse_type_cast(struct parse *parse, const struct node *node)
 	parse_visit(parse, node_get(node, "arg"));
 }
 
+/* VACUUM FULL moves rows, a lock or a foreign key check leaves its mark on them. */
+static bool parse_is_system_column(const char *name)
+{
+	static const char *const names[] = { "ctid", "xmin", "xmax", "cmin", "cmax" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void parse_column_ref(struct parse *parse, const struct node *node)
 {
 	size_t n = node_count(node, "fields");
-	const char *last = n > 1 ? node_string(node_at(node, "fields", n - 1)) : NULL;
-	if (last != NULL) {
+	const char *last = n > 0 ? node_string(node_at(node, "fields", n - 1)) : NULL;
+	parse->st->has_system_column |= last != NULL && parse_is_system_column(last);
+	if (n > 1 && last != NULL) {
 		parse_add_function(
 		    parse, (struct sql_name){ .schema = "", .name = last }, true);
 	}

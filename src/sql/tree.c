@@ -137,7 +137,12 @@ static const struct node *node_unwrap(const ProtobufCMessage *m)
 
 const char *node_type(const struct node *node)
 {
-	return node == NULL ? "" : node_message(node)->descriptor->short_name;
+	/* The short name has no underscores (AConst): take the full one. */
+	static const char package[] = "pg_query.";
+	const char *name = node == NULL ? "" : node_message(node)->descriptor->name;
+	return strncmp(name, package, sizeof(package) - 1) == 0
+		   ? name + sizeof(package) - 1
+		   : name;
 }
 
 bool node_is(const struct node *node, const char *type)
