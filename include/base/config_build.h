@@ -67,7 +67,7 @@ struct config_private {
 	struct config_database *databases;
 	struct config_user *users;
 	struct config_rule *rules;
-	struct map database_map; /* by name; values are in the arrays above */
+	struct map database_map; /* name to position in the array (size_t) */
 	struct map user_map;
 	uint32_t next_database_index;
 	uint32_t next_rule_index;

@@ -258,10 +258,10 @@ void config_inherit(struct config *fresh, const struct config *old)
 	private->next_rule_index = old->private->next_rule_index;
 	for (size_t i = 0; i < fresh->n_databases; i++) {
 		struct config_database *db = &private->databases[i];
-		uintptr_t at =
-		    (uintptr_t)map_get(&old->private->database_map, span_str(db->name));
-		db->index = at != 0 ? old->databases[at - 1].index
-				    : private->next_database_index++;
+		const size_t *at =
+		    map_get(&old->private->database_map, span_str(db->name));
+		db->index = at != NULL ? old->databases[*at].index
+				       : private->next_database_index++;
 	}
 	for (size_t i = 0; i < fresh->n_rules; i++) {
 		struct config_rule *rule = &private->rules[i];
@@ -282,21 +282,20 @@ const struct config_database *config_find_database(const struct config *config,
 						   struct span name)
 {
 	require(config != NULL);
-	/* values of the map are positions, from 1 */
 	const struct map *map = &config->private->database_map;
-	uintptr_t at = (uintptr_t)map_get(map, name);
-	if (at == 0) {
-		at = (uintptr_t)map_get(map, SPAN_LIT("*"));
+	const size_t *at = map_get(map, name);
+	if (at == NULL) {
+		at = map_get(map, SPAN_LIT("*"));
 	}
-	return at != 0 ? &config->databases[at - 1] : NULL;
+	return at != NULL ? &config->databases[*at] : NULL;
 }
 
 const struct config_user *config_find_user(const struct config *config,
 					   struct span name)
 {
 	require(config != NULL);
-	uintptr_t at = (uintptr_t)map_get(&config->private->user_map, name);
-	return at != 0 ? &config->users[at - 1] : NULL;
+	const size_t *at = map_get(&config->private->user_map, name);
+	return at != NULL ? &config->users[*at] : NULL;
 }
 
 bool config_next_item(const char **at, struct span *item_out)

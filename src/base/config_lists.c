@@ -154,16 +154,27 @@ void *config_build_grow(struct config_build *build, void *array, size_t n, size_
 	return bigger;
 }
 
-/* Entries are few where order matters (rules) and found by a map where they are many.
- */
+/* Notes that NAME (a string of the configuration) is the entry at position AT.  The
+ * maps hold positions, because the arrays move while they grow. */
+static bool list_note_position(struct config_build *build, struct map *map,
+			       const char *name, size_t at)
+{
+	size_t *position = arena_alloc(&build->private->strings, sizeof(*position));
+	if (position == NULL || map_put(map, span_str(name), position) != 0) {
+		build->no_memory = true;
+		return false;
+	}
+	*position = at;
+	return true;
+}
+
 struct config_database *config_build_database_slot(struct config_build *build,
 						   struct span name)
 {
 	struct config *config = build->config;
-	/* values of the map are positions, from 1: the array still moves */
-	uintptr_t at = (uintptr_t)map_get(&build->private->database_map, name);
-	if (at != 0) {
-		return &build->private->databases[at - 1];
+	const size_t *at = map_get(&build->private->database_map, name);
+	if (at != NULL) {
+		return &build->private->databases[*at];
 	}
 	if (config->n_databases >= CONFIG_MAX_DATABASES) {
 		config_build_error(build, "more than %d databases",
@@ -172,15 +183,14 @@ struct config_database *config_build_database_slot(struct config_build *build,
 	}
 	struct config_database *array = config_build_grow(
 	    build, build->private->databases, config->n_databases, sizeof(*array));
-	const char *copy = config_build_string(build, name);
-	if (array != NULL) {
-		build->private->databases = array;
-		config->databases = array;
+	if (array == NULL) {
+		return NULL;
 	}
-	if (array == NULL || copy == NULL ||
-	    map_put(&build->private->database_map, span_str(copy),
-		    (void *)(config->n_databases + 1)) != 0) {
-		build->no_memory = true;
+	build->private->databases = array;
+	config->databases = array;
+	const char *copy = config_build_string(build, name);
+	if (copy == NULL || !list_note_position(build, &build->private->database_map,
+						copy, config->n_databases)) {
 		return NULL;
 	}
 	struct config_database *db = &array[config->n_databases++];
@@ -191,9 +201,9 @@ struct config_database *config_build_database_slot(struct config_build *build,
 struct config_user *config_build_user_slot(struct config_build *build, struct span name)
 {
 	struct config *config = build->config;
-	uintptr_t at = (uintptr_t)map_get(&build->private->user_map, name);
-	if (at != 0) {
-		return &build->private->users[at - 1];
+	const size_t *at = map_get(&build->private->user_map, name);
+	if (at != NULL) {
+		return &build->private->users[*at];
 	}
 	if (config->n_users >= CONFIG_MAX_USERS) {
 		config_build_error(build, "more than %d users", CONFIG_MAX_USERS);
@@ -201,15 +211,14 @@ struct config_user *config_build_user_slot(struct config_build *build, struct sp
 	}
 	struct config_user *array = config_build_grow(build, build->private->users,
 						      config->n_users, sizeof(*array));
-	const char *copy = config_build_string(build, name);
-	if (array != NULL) {
-		build->private->users = array;
-		config->users = array;
+	if (array == NULL) {
+		return NULL;
 	}
-	if (array == NULL || copy == NULL ||
-	    map_put(&build->private->user_map, span_str(copy),
-		    (void *)(config->n_users + 1)) != 0) {
-		build->no_memory = true;
+	build->private->users = array;
+	config->users = array;
+	const char *copy = config_build_string(build, name);
+	if (copy == NULL || !list_note_position(build, &build->private->user_map, copy,
+						config->n_users)) {
 		return NULL;
 	}
 	struct config_user *user = &array[config->n_users++];

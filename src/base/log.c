@@ -193,7 +193,7 @@ void log_write(enum log_level level, const char *prefix, const char *fmt, ...)
 	size_t len = n < 0 ? 0 : (size_t)n;
 	if (len >= sizeof(text)) {
 		len = sizeof(text) - 1;
-		memcpy(text + len - 3, "...", 3);
+		memset(text + len - 3, '.', 3);
 	}
 	log_emit(level, prefix, span_make(text, len));
 	errno = saved;

@@ -22,7 +22,7 @@
 
 _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t),
 	       "rows are walked by words");
-_Static_assert(sizeof(struct histogram) == 8 * (HISTOGRAM_BUCKETS + 1),
+_Static_assert(sizeof(struct histogram) == sizeof(uint64_t) * (HISTOGRAM_BUCKETS + 1),
 	       "a histogram is its words");
 
 struct metrics *metrics_new(void)

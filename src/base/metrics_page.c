@@ -41,7 +41,9 @@ static void page_push(struct metrics_page *page, const char *name, const char *v
 static void page_pop(struct metrics_page *page, size_t n)
 {
 	require(page->n_labels >= n);
-	page->n_labels -= n;
+	while (n-- > 0) {
+		page->labels[--page->n_labels] = (struct metric_label){ 0 };
+	}
 }
 
 static void page_escaped(struct buf *out, const char *text)

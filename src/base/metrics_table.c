@@ -15,20 +15,20 @@
 #undef METRIC_LABELS
 #undef METRIC_TEXT
 
-static const char *const values_BYPASS[] = {
+static const char *const bypass_values[] = {
 #define BYPASS_REASON(id, label, text) label,
 #include "tbl/bypass_reasons.h"
 #undef BYPASS_REASON
 };
-static const struct metric_labels labels_BYPASS = { "reason", values_BYPASS,
+static const struct metric_labels labels_BYPASS = { "reason", bypass_values,
 						    METRIC_N_BYPASS };
 
-static const char *const values_LEVEL[] = {
+static const char *const level_values[] = {
 #define LOG_LEVEL(id, name, tag, priority) name,
 #include "tbl/log_levels.h"
 #undef LOG_LEVEL
 };
-static const struct metric_labels labels_LEVEL = { "level", values_LEVEL,
+static const struct metric_labels labels_LEVEL = { "level", level_values,
 						   METRIC_N_LEVEL };
 
 static const struct metric_labels labels_NONE = { NULL, NULL, 1 };
