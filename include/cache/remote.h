@@ -60,3 +60,5 @@ void remote_put(struct remote *remote, struct span key, struct span context,
 /* See store_tokens(). */
 bool remote_tokens(struct remote *remote, const uint64_t *tags, size_t n,
 		   store_tokens_fn callback, void *arg);
+/* A commit's tokens cannot be written: the epoch is lost. */
+void remote_lose(struct remote *remote);

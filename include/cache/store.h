@@ -99,3 +99,5 @@ void store_put(struct store *store, struct span key, struct span context,
  * on with versions_end(). */
 bool store_tokens(struct store *store, const uint64_t *tags, size_t n,
 		  store_tokens_fn callback, void *arg);
+/* A commit's tokens cannot be written at all (no memory): the epoch is lost. */
+void store_tokens_lost(struct store *store);

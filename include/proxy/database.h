@@ -2,9 +2,10 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* What is known of each database, shared by all workers: its catalogue snapshot, and the
- * tags that are in flight longer than a statement: while the catalogue is read again after
- * DDL, while the outcome of a lost commit is unknown, and of prepared transactions.
+/* What is known of each database, shared by all workers: its catalogue snapshot, and
+ * the tags that are in flight longer than a statement: while the catalogue is read
+ * again after DDL, while the outcome of a lost commit is unknown, and of prepared
+ * transactions.
  *
  * The questions run on the main loop (upstream/asker.h).  Any thread may call. */
 
@@ -28,9 +29,9 @@ void databases_free(struct databases *databases);
 /* On the main thread, now and then: a refresh of catalogues that are due. */
 void databases_tick(struct databases *databases);
 
-/* The database of that name; USER and PASSWORD are how we may ask it when the configuration
- * does not say.  Made when it is not there, and its catalogue is asked for.  NULL without
- * memory.  Lives as long as the process. */
+/* The database of that name; USER and PASSWORD are how we may ask it when the
+ * configuration does not say.  Made when it is not there, and its catalogue is asked
+ * for.  NULL without memory.  Lives as long as the process. */
 struct database *database_find(struct databases *databases, struct span name,
 			       struct span user, const char *password);
 uint64_t database_tag(const struct database *database);
@@ -41,14 +42,15 @@ uint32_t database_catalog_version(const struct database *database);
 /* True when the main thread can reach the server. */
 bool database_is_up(const struct database *database);
 
-/* DDL has been committed: reads the catalogue again and only then ends the database's tag,
- * which the caller has begun. */
+/* DDL has been committed: reads the catalogue again and only then ends the database's
+ * tag, which the caller has begun. */
 void database_changed(struct database *database);
-/* The outcome of a commit is unknown: the N tags (begun by the caller) end, moved, when the
- * server process PID is gone. */
-void database_limbo(struct database *database, uint32_t pid, const uint64_t *tags, size_t n);
-/* PREPARE TRANSACTION gid succeeded: keeps the tags in flight.  False when it cannot: the
- * caller then leaves them in flight for good. */
+/* The outcome of a commit is unknown: the N tags (begun by the caller) end, moved, when
+ * the server process PID is gone.  DDL: after that the catalogue is read again. */
+void database_limbo(struct database *database, uint32_t pid, const uint64_t *tags,
+		    size_t n, bool ddl);
+/* PREPARE TRANSACTION gid succeeded: keeps the tags in flight.  False when it cannot:
+ * the caller then leaves them in flight for good. */
 bool database_prepared(struct database *database, struct span gid, const uint64_t *tags,
 		       size_t n);
 /* The tags kept for GID, now the caller's (malloc'ed), or NULL. */
@@ -61,4 +63,5 @@ struct database_state {
 	size_t n_relations;
 	size_t n_limbo;
 };
-size_t databases_state(struct databases *databases, struct database_state *out, size_t max);
+size_t databases_state(struct databases *databases, struct database_state *out,
+		       size_t max);

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* What the workers share: configuration, pools, cache, databases, users, cancel keys.  Made
- * by the daemon before the workers start and freed after they have ended. */
+/* What the workers share: configuration, pools, cache, databases, users, cancel keys.
+ * Made by the daemon before the workers start and freed after they have ended. */
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,19 +33,21 @@ enum proxy_phase {
 };
 
 struct proxy {
-	pthread_mutex_t lock;   /* of config and users */
-	struct config *config;  /* a reference; swapped whole */
-	struct users *users;    /* a reference */
+	pthread_mutex_t lock;  /* of config and users */
+	struct config *config; /* a reference; swapped whole */
+	struct users *users;   /* a reference */
 	atomic_uint config_epoch;
 	struct pools pools;
 	struct store_shared *store;
 	struct databases *databases;
 	struct cancel_table *cancels;
-	struct metrics **metrics; /* one shard for each worker, then the main thread's */
+	struct metrics *
+	    *metrics; /* one shard for each worker, then the main thread's */
 	struct worker **workers;
+	struct upstream **upstreams; /* of the workers, by index */
 	unsigned n_workers;
 	atomic_uint n_clients;
-	atomic_int phase; /* enum proxy_phase */
+	atomic_int phase;		 /* enum proxy_phase */
 	uint8_t mock_key[SCRAM_KEY_LEN]; /* for users that do not exist */
 	struct loop *main_loop;
 };

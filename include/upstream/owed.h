@@ -17,21 +17,23 @@
 struct capture;
 struct commit;
 struct query;
-struct statement;
 
 enum owed_flags {
-	OWED_SWALLOW = 1,  /* we asked: the answer is not the client's */
-	OWED_PREPARES = 2, /* Parse that puts `statement` into the prepared table */
+	OWED_SWALLOW = 1,  /* we asked: the answer is not the client's, an error is */
+	OWED_OURS = 2,	   /* nor is an error */
+	OWED_SETTINGS = 4, /* settings of the client: without them it cannot go on */
+	OWED_PROBE = 8,	   /* asks what the settings of a new connection are */
 };
 
 struct owed {
-	uint8_t kind;	     /* the message's type byte: Q P B D E C S F */
-	uint8_t flags;	     /* enum owed_flags */
-	bool failed;	     /* an ErrorResponse came for it (Q, S: for its group) */
-	struct query *query; /* E and Q: metrics, slow log, capture; owned, or NULL */
-	struct commit
-	    *commit; /* tags in flight that this answer decides; owned, or NULL */
-	struct statement *statement; /* P: what it prepares; a reference, or NULL */
+	uint8_t kind;  /* the message's type byte: Q P B D E C S F */
+	uint8_t flags; /* enum owed_flags */
+	bool collects; /* Describe: its RowDescription belongs to the next Execute's
+			  answer */
+	bool failed;   /* an ErrorResponse came for it (Q, S: for its group) */
+	struct query *query;   /* E and Q: metrics, slow log, capture; owned, or NULL */
+	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
+	uint64_t statement_id; /* P: id in the server's prepared table, 0: none */
 };
 
 struct owed_queue {

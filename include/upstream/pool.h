@@ -114,7 +114,6 @@ struct pool {
 	struct dlist busy;
 	struct dlist waiting; /* pool_waiter, oldest first */
 	struct dlist connecting;
-	struct dlist clients; /* clients of this pool on this worker */
 	unsigned n_idle;
 	unsigned n_busy;
 	unsigned n_waiting;

@@ -22,10 +22,12 @@
 #include "upstream/owed.h"
 #include "upstream/prepared.h"
 
+struct cancel_request;
 struct client;
 struct context;
 struct pool;
 struct server_socket;
+struct token_wait;
 struct upstream;
 
 enum server_state {
@@ -52,10 +54,10 @@ struct server {
 	char tx_status;		  /* I T E, from the last ReadyForQuery */
 	bool unsynced;		  /* extended messages were sent since the last Sync */
 	bool copy_in;		  /* the server is reading CopyData */
-	bool suspect;	 /* something ran that may have changed the session: check it */
-	bool dirty;	 /* close it instead of using it again */
-	bool cancelling; /* a cancel request is under way: not for another client yet */
-	bool is_away;	 /* between two workers: on no loop and in no list */
+	bool suspect; /* something ran that may have changed the session: check it */
+	bool dirty;   /* close it instead of using it again */
+	bool rolled_back;     /* the last command tag was ROLLBACK */
+	bool is_away;	      /* between two workers: on no loop and in no list */
 	bool reading_stopped; /* the client is a slow reader */
 	uint32_t pid;
 	uint64_t connected_ns;
@@ -63,6 +65,10 @@ struct server {
 	uint64_t idle_since_ns;
 	uint64_t query_sent_ns; /* when the oldest owed item was sent */
 	uint64_t epoch;		/* counts bindings: a late cancel knows its own */
+	struct token_wait *token_wait; /* a commit waits for Redis; or NULL */
+	struct cancel_request *cancel; /* under way, or NULL */
+	uint64_t reset_since_ns;       /* when nobody was bound any more */
+	bool reset_sent;	       /* the reset query is among what is owed */
 	struct loop_task free_task;
 };
 

@@ -18,7 +18,8 @@ struct constant;
 struct plan;
 struct statement_table;
 
-#define STATEMENT_NAME_MAX 32
+#define STATEMENT_NAME_MAX    32
+#define STATEMENT_NAME_FORMAT "pgrecall_%llu"
 
 struct statement {
 	uint64_t id;

@@ -555,6 +555,11 @@ bool remote_tokens(struct remote *remote, const uint64_t *tags, size_t n,
 	return false;
 }
 
+void remote_lose(struct remote *remote)
+{
+	epoch_lose(remote->epoch);
+}
+
 /* Life */
 
 static void remote_on_ready(void *arg, bool is_new_link)

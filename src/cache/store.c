@@ -322,3 +322,10 @@ bool store_tokens(struct store *store, const uint64_t *tags, size_t n,
 	return store->remote != NULL &&
 	       remote_tokens(store->remote, tags, n, callback, arg);
 }
+
+void store_tokens_lost(struct store *store)
+{
+	if (store->remote != NULL) {
+		remote_lose(store->remote);
+	}
+}

@@ -4,11 +4,10 @@
 #include "proxy/users.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/crypto.h>
 
 #include "base/buf.h"
 #include "base/config.h"
@@ -102,7 +101,8 @@ static int users_load_file(const char *path, struct userlist **out, char *error,
 	struct userlist_error bad = { 0 };
 	r = userlist_new(buf_span(&text), out, &bad);
 	if (r > 0) {
-		snprintf(error, error_size, "auth_file %s:%zu: %s", path, bad.line, bad.text);
+		snprintf(error, error_size, "auth_file %s:%zu: %s", path, bad.line,
+			 bad.text);
 	}
 	if (text.data != NULL) {
 		OPENSSL_cleanse(text.data, text.len);

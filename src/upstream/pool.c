@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "net/timer.h"
 #include "upstream/connect.h"
+#include "upstream/context.h"
 #include "upstream/server.h"
 #include "upstream/welcome.h"
 
@@ -589,6 +590,7 @@ static void pool_shared_free(struct pool_shared *shared)
 {
 	pthread_mutex_destroy(&shared->lock);
 	welcome_unref(shared->welcome);
+	context_unref(shared->base);
 	free(shared->database);
 	free(shared->user);
 	free(shared->password);
@@ -689,7 +691,6 @@ struct pool *pool_find(struct upstream *up, struct span database, struct span us
 	dlist_init(&pool->busy);
 	dlist_init(&pool->waiting);
 	dlist_init(&pool->connecting);
-	dlist_init(&pool->clients);
 	dlist_init(&pool->link);
 	dlist_push_tail(&up->all, &pool->link);
 	return pool;

@@ -19,7 +19,7 @@
 static const struct machine_state server_states[SERVER_N_STATES] = {
 	[SERVER_IDLE]    = { "idle",    TO(BUSY) | TO(CLOSING) },
 	[SERVER_BUSY]    = { "busy",    TO(IDLE) | TO(RESET) | TO(CLOSING) },
-	[SERVER_RESET]   = { "reset",   TO(BUSY) | TO(IDLE) | TO(CLOSING) },
+	[SERVER_RESET]   = { "reset",   TO(BUSY) | TO(CLOSING) },
 	[SERVER_CLOSING] = { "closing", 0 },
 };
 #undef TO

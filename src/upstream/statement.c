@@ -98,7 +98,8 @@ static struct statement *statement_new(struct span text, struct span types,
 	if (types.n > 0) {
 		memcpy(s->bytes + text.n + 1, types.p, types.n);
 	}
-	snprintf(s->name, sizeof(s->name), "pgrecall_%llu", (unsigned long long)s->id);
+	snprintf(s->name, sizeof(s->name), STATEMENT_NAME_FORMAT,
+		 (unsigned long long)s->id);
 	return s;
 }
 

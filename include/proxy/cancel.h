@@ -1,0 +1,27 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* Cancel keys: what a client was told at login leads, from any worker, to the client
+ * and to what it runs now.  A request never reaches another client: it is checked on
+ * the client's own worker, against the server connection bound at that moment, which is
+ * not given to anybody else until PostgreSQL has closed the cancel connection (T-76).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/span.h"
+
+struct cancel_table;
+struct client;
+struct worker;
+
+int cancel_table_new(unsigned max, struct cancel_table **out) MUST_CHECK;
+void cancel_table_free(struct cancel_table *table);
+/* Gives the client a process id and a key; false when the table is full. */
+bool cancel_register(struct client *client, uint8_t key[4]);
+void cancel_forget(struct client *client);
+/* Somebody asks, on any worker.  Wrong keys are ignored. */
+void cancel_request(struct worker *worker, uint32_t pid, struct span key);

@@ -1,0 +1,111 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* A client connection: accept, buffers, close.  What its messages mean is in
+ * proxy/client_steps.h, how it logs in in proxy/login.h.  Lives and dies on one worker.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/close_reason.h"
+#include "base/dlist.h"
+#include "base/span.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "proxy/replies.h"
+#include "proxy/session.h"
+#include "upstream/pool.h"
+
+struct database;
+struct entry;
+struct login;
+struct query;
+struct server;
+struct worker;
+
+enum client_state {
+	CLIENT_STARTUP, /* awaits the startup packet */
+	CLIENT_AUTH,	/* awaits password messages */
+	CLIENT_WELCOME, /* logged in, awaits what a server reports */
+	CLIENT_IDLE,	/* awaits a message; no server bound */
+	CLIENT_LOOKUP,	/* awaits Redis */
+	CLIENT_WAIT,	/* awaits a server connection */
+	CLIENT_BOUND,	/* has a server connection */
+	CLIENT_CLOSING, /* gone; freed at the end of the turn */
+	CLIENT_N_STATES,
+};
+
+/* Items that one client may have outstanding before it is read no further. */
+#define CLIENT_MAX_OWED 4096
+
+enum lookup_result {
+	LOOKUP_NONE, /* not asked */
+	LOOKUP_PENDING,
+	LOOKUP_DONE, /* hit when lookup_hit is set, else a miss */
+};
+
+struct client {
+	struct stream stream;
+	struct worker *worker;
+	struct dlist link;  /* in the worker's list of clients */
+	struct dlist timed; /* in a list of the worker that a time limit watches */
+	enum client_state state;
+	uint64_t id;	     /* for the log */
+	struct login *login; /* owned until logged in */
+	struct pool *pool;
+	struct database *database;
+	struct server *server; /* bound, or NULL */
+	struct session session;
+	struct replies replies; /* ours, waiting for their place */
+	struct pool_waiter waiter;
+	struct pool_error wait_error;	/* sqlstate "": none */
+	struct store_fill *lookup_fill; /* of the Redis look-up; owned, or NULL */
+	void *lookup;			/* handle of the store */
+	struct entry *lookup_hit;	/* a reference, or NULL */
+	enum lookup_result lookup_result;
+	size_t pass_left;	  /* bytes of a client message still to come */
+	bool pass_drop;		  /* they are not for the server */
+	bool skip;		  /* after an error: drop everything until Sync */
+	struct plan *portal_plan; /* of the unnamed portal; a reference, or NULL */
+	bool session_mode;
+	bool is_surplus;  /* over max_client_conn: refused once it has said who it is */
+	bool login_waits; /* in the pool's queue for its first server connection */
+	bool blocked;	  /* paused until the peers keep up */
+	bool told_fatal;  /* a FATAL error has been passed on */
+	bool groups_ok;	  /* since settings are pending: a group succeeded, ... */
+	bool groups_failed; /* ... a group failed */
+	uint32_t cancel_pid;
+	bool has_cancel;      /* cancel_pid is registered */
+	uint64_t since_ns;    /* accepted; then: last change of state */
+	uint64_t tx_since_ns; /* when the open transaction began */
+	uint64_t bytes_told; /* bytes already added to the metrics, received and sent */
+	uint64_t sent_told;
+	struct loop_task free_task;
+	char peer[64]; /* address:port */
+};
+
+/* Takes FD. */
+void client_accept(struct worker *worker, int fd, const char *peer);
+/* Ends the client with a row of tbl/close_reasons.h and, when it has one, its FATAL
+ * error. The client must not be touched after the current turn; its stream is closed
+ * now. */
+void client_close(struct client *client, enum client_close_reason reason);
+/* The same with a text of its own, or SQLSTATE when not NULL. */
+void client_close_text(struct client *client, enum client_close_reason reason,
+		       const char *sqlstate, const char *text);
+/* The only writer of state: checks the move, keeps lists and gauges. */
+void client_move(struct client *client, enum client_state to);
+/* Logged in: from now on the client counts for its pool. */
+void client_join_pool(struct client *client, struct pool *pool);
+/* Adds the bytes carried since the last call to the metrics. */
+void client_tell_bytes(struct client *client);
+/* "C-12 db/user@1.2.3.4:5" in BUF. */
+const char *client_prefix(const struct client *client, char *buf, size_t size);
+
+static inline bool client_is_open(const struct client *client)
+{
+	return client->state != CLIENT_CLOSING;
+}

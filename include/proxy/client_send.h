@@ -1,0 +1,52 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* Sending for a client: getting a server connection with the client's settings, and
+ * putting messages on it with the items that it then owes.  All return false after
+ * having closed the client, or when it must wait. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/span.h"
+
+struct client;
+struct commit;
+struct message_bind;
+struct plan;
+struct query;
+struct request;
+struct statement;
+
+enum acquired {
+	ACQUIRED,	/* client->server is there, with the client's settings */
+	ACQUIRE_WAITS,	/* the client waits and its message will come again */
+	ACQUIRE_FAILED, /* client->wait_error says why; the caller answers and clears it
+			 */
+};
+
+enum acquired client_acquire(struct client *client);
+/* Queues an item; closes the client without memory, and frees what the item holds. */
+bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query *query,
+		struct commit *commit);
+/* What a statement with this plan does to session and facts, before it is sent. */
+void client_note_statement(struct client *client, const struct request *request);
+/* The commit that the message at hand may carry out, with its tags in flight; *OUT may
+ * be NULL.  PLAN is what is executed (NULL: unknown); AT_EXECUTE: an Execute, which
+ * commits only when it is COMMIT itself. */
+bool client_begin_commit(struct client *client, const struct plan *plan,
+			 bool at_execute, struct commit **out);
+/* Makes sure that the server has the statement under the name that Bind will use,
+ * injecting Parse (and Close of an evicted one). */
+bool client_ensure_prepared(struct client *client, struct statement *statement,
+			    struct span name);
+/* Enters ID into the server's prepared table, closing the one that has to go. */
+bool client_note_prepared(struct client *client, uint64_t id);
+/* The statement's name on the server. */
+struct span client_server_name(const struct client *client,
+			       const struct statement *statement, struct span name);
+/* An error of ours inside an extended batch: what PostgreSQL would have sent, at its
+ * place; the server's part of the batch is made to fail as well; messages up to Sync
+ * are dropped. */
+void client_fail_batch(struct client *client, const char *sqlstate, const char *text);

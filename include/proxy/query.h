@@ -1,0 +1,87 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* The life of one query: which way it goes (hit, miss, bypass, write), what is
+ * measured, and, on a miss, the answer that is being collected for the cache. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "cache/store.h"
+#include "sql/plan.h"
+
+struct client;
+struct context;
+struct entry;
+struct statement;
+struct worker;
+
+/* The answer of a cacheable read on its way from the server to the client. */
+struct capture {
+	struct store_fill fill;
+	struct buf key;		 /* copy of the key material */
+	struct buf value;	 /* RowDescription, DataRows, CommandComplete so far */
+	struct context *context; /* cache part; a reference */
+	bool bad;		 /* too large, a notice, an error: not stored */
+};
+
+struct query {
+	struct plan *plan;	 /* a reference, or NULL */
+	struct capture *capture; /* owned, or NULL */
+	char *text;		 /* for the slow log with parameters; owned, or NULL */
+	uint64_t start_ns;	 /* last byte of the request */
+	uint64_t sent_ns;
+	uint16_t db_index;
+	uint8_t route;	  /* METRIC_ROUTE_ */
+	bool is_commit;	  /* Execute of COMMIT: its commit is decided here */
+	bool sets;	  /* changes settings: see session */
+	bool rolled_back; /* the command tag was ROLLBACK */
+	char sqlstate[6]; /* of its error, or "" */
+};
+
+/* One request as the client sent it, simple or extended. */
+struct request {
+	struct span text;		 /* the statement's */
+	struct statement *statement;	 /* extended: borrowed; NULL: simple */
+	const struct message_bind *bind; /* extended, or NULL */
+	bool described;			 /* Describe(portal) came before Execute */
+	uint32_t max_rows;		 /* Execute's limit */
+	struct plan *plan;		 /* borrowed; set by query_plan() */
+	const struct constant *consts;
+	size_t n_consts;
+	struct span shape; /* simple: the planner's, valid until it plans again */
+};
+
+/* Finds the plan of the request under the session's settings. */
+void query_plan(struct client *client, struct request *request);
+/* Looks into the cache.  HIT: a reference for the caller.  Otherwise the worker's key
+ * and *REASON say how it goes on: BYPASS_NONE means a miss that may be stored. */
+struct entry *query_lookup(struct client *client, struct request *request,
+			   enum bypass_reason *reason);
+/* A query object for what is about to be forwarded; NULL without memory. */
+struct query *query_new(struct client *client, const struct request *request,
+			uint8_t route);
+/* Notes the words and prepares the fill of a miss.  False: it will not be stored. */
+bool query_prepare_fill(struct client *client, const struct request *request,
+			struct store_fill *fill);
+/* Attaches a capture with FILL and the worker's key to QUERY. */
+void query_capture(struct client *client, struct query *query,
+		   const struct store_fill *fill);
+/* The answer is complete (or failed): stores, measures, logs, frees. */
+void query_finish(struct worker *worker, struct query *query);
+void query_free(struct query *query);
+/* Bytes of the answer pass by. */
+static inline void capture_add(struct capture *capture, struct span bytes)
+{
+	if (!capture->bad) {
+		buf_append_span(&capture->value, bytes);
+		capture->bad = !buf_ok(&capture->value);
+	}
+}
+/* Measures and logs a hit that has been served. */
+void query_served(struct worker *worker, struct client *client,
+		  const struct entry *entry, uint64_t start_ns, uint8_t route);

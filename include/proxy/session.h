@@ -1,0 +1,82 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* A client's session: its settings, its transaction, its prepared statements, what pins
+ * it to a server connection, and whether it may use the cache now.
+ *
+ * The cache may be used when the next statement would see only committed rows, through
+ * settings that are all in the context: outside a transaction, or in one of READ
+ * COMMITTED that has done nothing but read.  In doubt it may not, and the reason has a
+ * name. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/span.h"
+#include "proxy/writes.h"
+#include "sql/plan.h"
+#include "upstream/context.h"
+
+struct statement;
+
+struct client_statement {
+	struct statement *statement; /* a reference */
+	uint16_t name_len;
+	char name[];
+};
+
+struct session {
+	struct context
+	    *context; /* settings in force once nothing is pending; a reference */
+	struct context *startup; /* what RESET goes back to; a reference */
+	struct context *pending; /* settings if the open transaction commits; or NULL */
+	struct context
+	    *pending_server;   /* the same for the server connection: RESET there goes
+				* back to its own, not to the client's start-up */
+	struct map statements; /* name -> client_statement */
+	struct statement *unnamed; /* a reference, or NULL */
+	struct writes writes;	   /* of the open transaction */
+	uint32_t pins;		   /* enum plan_pin bits; held until DISCARD ALL */
+	char tx_status;		   /* I T E: as the client was last told */
+	bool tx_plain;	 /* the open transaction is READ COMMITTED, and only read */
+	bool tx_unread;	 /* something other than reads was sent since the last idle */
+	bool tx_may_end; /* something that can end a transaction was sent since then */
+	bool untrusted;	 /* settings that cannot be followed: no cache */
+	bool cache_off;	 /* SET pgrecall.cache = off */
+	bool suspect;	 /* of the open transaction: see plan->suspect */
+};
+
+/* Takes a reference of its own to CONTEXT; at most MAX_STATEMENTS are prepared at a
+ * time. */
+void session_init(struct session *session, struct context *context,
+		  uint32_t max_statements);
+void session_fini(struct session *session);
+/* Why the next statement may not use the cache, or BYPASS_NONE. */
+enum bypass_reason session_bypass(const struct session *session);
+/* The statement under NAME ("": the unnamed one), borrowed, or NULL. */
+struct statement *session_statement(const struct session *session, struct span name);
+/* Puts STATEMENT (a reference of its own is taken) under NAME, which must be free
+ * unless it is "".  0, MAP_E_FULL or -ENOMEM. */
+int session_prepare(struct session *session, struct span name,
+		    struct statement *statement) MUST_CHECK;
+/* Forgets the statement; the name need not exist. */
+void session_deallocate(struct session *session, struct span name);
+/* The statements with that id (0: the unnamed one) were refused by the server. */
+void session_parse_failed(struct session *session, uint64_t statement_id);
+void session_deallocate_all(struct session *session);
+/* A statement with PLAN is about to be sent to a server connection whose settings are
+ * those of SERVER: what it does to transaction and settings. */
+void session_sent(struct session *session, const struct plan *plan,
+		  struct context *server);
+/* A statement with PLAN has succeeded: prepared statements and pins that it ends. */
+void session_done(struct session *session, const struct plan *plan);
+/* ReadyForQuery with STATUS, and nothing is outstanding.  OK, FAILED: since settings
+ * are pending a transaction committed, one rolled back.  Returns the settings that the
+ * server connection has now (a reference for the caller), or NULL when they did not
+ * change. */
+struct context *session_ready(struct session *session, char status, bool ok,
+			      bool failed);
+/* A parameter the server reported: the canonical form of a setting the client has. */
+void session_reported(struct session *session, struct span name, struct span value);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/cancel.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/loop.h"
+#include "proxy/client.h"
+#include "proxy/client_steps.h"
+#include "proxy/proxy.h"
+#include "proxy/server_steps.h"
+#include "proxy/worker.h"
+#include "upstream/server.h"
+
+#define CANCEL_FIRST_PID 1000U
+
+struct cancel_slot {
+	struct client *client; /* NULL: free */
+	struct worker *worker;
+	uint64_t client_id;
+	uint32_t next; /* free list */
+	uint8_t key[4];
+};
+
+struct cancel_table {
+	pthread_mutex_t lock;
+	uint32_t n;
+	uint32_t free; /* index, n at the end */
+	struct cancel_slot slots[];
+};
+
+int cancel_table_new(unsigned max, struct cancel_table **out)
+{
+	struct cancel_table *table =
+	    calloc(1, sizeof(*table) + max * sizeof(table->slots[0]));
+	if (table == NULL) {
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&table->lock, NULL);
+	table->n = max;
+	for (uint32_t i = 0; i < max; i++) {
+		table->slots[i].next = i + 1;
+	}
+	*out = table;
+	return 0;
+}
+
+void cancel_table_free(struct cancel_table *table)
+{
+	if (table != NULL) {
+		pthread_mutex_destroy(&table->lock);
+		free(table);
+	}
+}
+
+bool cancel_register(struct client *client, uint8_t key[4])
+{
+	struct cancel_table *table = client->worker->proxy->cancels;
+	if (RAND_bytes(key, 4) != 1) {
+		return false;
+	}
+	pthread_mutex_lock(&table->lock);
+	uint32_t i = table->free;
+	bool ok = i < table->n;
+	if (ok) {
+		struct cancel_slot *slot = &table->slots[i];
+		table->free = slot->next;
+		slot->client = client;
+		slot->worker = client->worker;
+		slot->client_id = client->id;
+		memcpy(slot->key, key, 4);
+		client->cancel_pid = CANCEL_FIRST_PID + i;
+		client->has_cancel = true;
+	}
+	pthread_mutex_unlock(&table->lock);
+	return ok;
+}
+
+void cancel_forget(struct client *client)
+{
+	if (!client->has_cancel) {
+		return;
+	}
+	struct cancel_table *table = client->worker->proxy->cancels;
+	uint32_t i = client->cancel_pid - CANCEL_FIRST_PID;
+	client->has_cancel = false;
+	pthread_mutex_lock(&table->lock);
+	table->slots[i].client = NULL;
+	table->slots[i].next = table->free;
+	table->free = i;
+	pthread_mutex_unlock(&table->lock);
+}
+
+struct cancel_order { /* on its way to the client's worker */
+	struct worker *worker;
+	uint32_t slot;
+	uint64_t client_id;
+};
+
+/* On the client's own worker: the client may be gone by now, or do something else; then
+ * the request has come too late and does nothing. */
+static void cancel_arrives(void *arg)
+{
+	struct cancel_order order = *(struct cancel_order *)arg;
+	free(arg);
+	struct cancel_table *table = order.worker->proxy->cancels;
+	pthread_mutex_lock(&table->lock);
+	struct cancel_slot *slot = &table->slots[order.slot];
+	struct client *client = slot->client;
+	bool same = client != NULL && slot->client_id == order.client_id;
+	pthread_mutex_unlock(&table->lock);
+	if (!same) {
+		return;
+	}
+	if (client->state == CLIENT_WAIT) {
+		client_wait_cancelled(client);
+	} else if (client->server != NULL && client->server->owed.n > 0) {
+		server_cancel(client->server);
+	}
+}
+
+void cancel_request(struct worker *worker, uint32_t pid, struct span key)
+{
+	struct cancel_table *table = worker->proxy->cancels;
+	uint32_t i = pid - CANCEL_FIRST_PID;
+	if (i >= table->n || key.n != 4) {
+		return;
+	}
+	struct cancel_order *order = malloc(sizeof(*order));
+	if (order == NULL) {
+		return;
+	}
+	pthread_mutex_lock(&table->lock);
+	struct cancel_slot *slot = &table->slots[i];
+	bool ok = slot->client != NULL && CRYPTO_memcmp(slot->key, key.p, 4) == 0;
+	*order = (struct cancel_order){ slot->worker, i, slot->client_id };
+	pthread_mutex_unlock(&table->lock);
+	if (!ok || loop_post(order->worker->loop, cancel_arrives, order) < 0) {
+		free(order);
+	}
+}

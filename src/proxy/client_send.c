@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/client_send.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "proxy/client.h"
+#include "proxy/client_steps.h"
+#include "proxy/database.h"
+#include "proxy/query.h"
+#include "proxy/server_steps.h"
+#include "proxy/worker.h"
+#include "proxy/writes.h"
+#include "upstream/context.h"
+#include "upstream/server.h"
+#include "upstream/statement.h"
+#include "wire/messages.h"
+#include "wire/writer.h"
+
+#define SEND_MAX_HEAD 4096 /* bytes of a rewritten head: type, length and names */
+
+/* Settings */
+
+static bool client_rebase(struct client *client, struct context **at,
+			  struct context *server)
+{
+	struct context *fresh = context_rebase(*at, server);
+	if (fresh == NULL) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	context_unref(*at);
+	*at = fresh;
+	return true;
+}
+
+/* Gives the server connection the client's settings, in the packet of its first
+ * message. Contexts are interned, so equal settings cost one comparison. */
+static bool client_sync_settings(struct client *client)
+{
+	struct server *server = client->server;
+	struct session *session = &client->session;
+	if (LIKELY(server->context == session->context)) {
+		return true;
+	}
+	if (!server_is_clean(server)) {
+		return true; /* inside a transaction: with the next one */
+	}
+	if (!client_rebase(client, &session->context, server->context) ||
+	    !client_rebase(client, &session->startup, server->context)) {
+		return false;
+	}
+	if (server->context == session->context) {
+		return true;
+	}
+	struct buf sql;
+	buf_init(&sql, 2 * CONTEXT_MAX_TEXT + 4096);
+	context_diff(server->context, session->context, &sql);
+	struct buf message;
+	buf_init(&message, sql.max + 16);
+	writer_query(&message, buf_span(&sql));
+	bool ok = buf_ok(&sql) && buf_ok(&message);
+	if (ok) {
+		ok = client_owe(client, 'Q', OWED_SWALLOW | OWED_SETTINGS, NULL, NULL);
+	} else {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+	}
+	if (ok) {
+		stream_put(&server->stream, buf_span(&message));
+		server->unnamed_id = 0;
+		context_unref(server->context);
+		server->context = context_ref(session->context);
+	}
+	buf_fini(&sql);
+	buf_fini(&message);
+	return ok;
+}
+
+/* Getting a server connection */
+
+static void client_bind(struct client *client, struct server *server)
+{
+	require(server->state == SERVER_BUSY && server->client == NULL);
+	client->server = server;
+	server->client = client;
+	client_move(client, CLIENT_BOUND);
+}
+
+enum acquired client_acquire(struct client *client)
+{
+	if (client->server == NULL) {
+		if (client->wait_error.sqlstate[0] != 0) {
+			return ACQUIRE_FAILED;
+		}
+		struct server *server = pool_take(client->pool);
+		if (server == NULL) {
+			client_move(client, CLIENT_WAIT);
+			stream_pause(&client->stream);
+			client->waiter.granted = client_granted;
+			pool_wait(client->pool, &client->waiter);
+			return ACQUIRE_WAITS;
+		}
+		client_bind(client, server);
+	}
+	return client_sync_settings(client) ? ACQUIRED : ACQUIRE_WAITS;
+}
+
+void client_granted(struct pool_waiter *waiter, struct server *server,
+		    const struct pool_error *error)
+{
+	struct client *client = container_of(waiter, struct client, waiter);
+	if (server != NULL) {
+		client_bind(client, server);
+	} else {
+		client->wait_error = *error;
+		client_move(client, CLIENT_IDLE);
+	}
+	stream_resume(&client->stream);
+}
+
+void client_wait_expired(struct client *client)
+{
+	struct pool_error error;
+	pool_leave(client->pool, &client->waiter);
+	if (!pool_last_error(client->pool, &error)) {
+		snprintf(error.sqlstate, sizeof(error.sqlstate), "53300");
+		snprintf(error.message, sizeof(error.message),
+			 "query_wait_timeout: no server connection became free");
+	}
+	client_granted(&client->waiter, NULL, &error);
+}
+
+void client_wait_cancelled(struct client *client)
+{
+	static const struct pool_error cancelled = {
+		"57014", "canceling statement due to user request"
+	};
+	pool_leave(client->pool, &client->waiter);
+	client_granted(&client->waiter, NULL, &cancelled);
+}
+
+/* Items */
+
+bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query *query,
+		struct commit *commit)
+{
+	struct server *server = client->server;
+	struct owed item = {
+		.kind = kind, .flags = flags, .query = query, .commit = commit
+	};
+	if (server->owed.n == 0) {
+		server->query_sent_ns = query ? query->start_ns : clock_now_ns();
+	}
+	if (owed_push(&server->owed, item) < 0) {
+		query_free(query);
+		commit_end(commit, client->worker->versions, true);
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	return true;
+}
+
+/* Statements and commits */
+
+void client_note_statement(struct client *client, const struct request *request)
+{
+	struct operands from = {
+		.consts = request->consts,
+		.n_consts = request->n_consts,
+		.bind = request->bind,
+	};
+	if (request->statement != NULL) {
+		struct span types = statement_types(request->statement);
+		from.types = types.n >= 2 ? span_skip(types, 2) : types;
+	}
+	writes_add(&client->session.writes, request->plan, &from);
+	session_sent(&client->session, request->plan, client->server->context);
+}
+
+/* Whether what was written so far can become visible by the message at hand: not while
+ * a transaction is certainly open and stays so. */
+static bool client_may_commit(const struct client *client)
+{
+	return client->session.tx_status == 'I' || client->session.tx_may_end;
+}
+
+/* COMMIT PREPARED: the tags that PREPARE TRANSACTION left in flight, or everything. */
+static struct commit *client_commit_prepared(struct client *client,
+					     const struct plan *plan, bool *failed)
+{
+	struct database *database = client->database;
+	struct span gid =
+	    plan->set_name ? span_str(plan->set_name) : span_make(NULL, 0);
+	size_t n = 0;
+	uint64_t *tags = database_unprepare(database, gid, &n);
+	struct commit *commit =
+	    calloc(1, sizeof(*commit) + (n ? n : 1) * sizeof(commit->tags[0]));
+	if (commit == NULL) {
+		free(tags); /* they stay in flight: right, if slow */
+		*failed = true;
+		return NULL;
+	}
+	commit->database = database;
+	commit->ddl = true; /* when the database's own tag is among them */
+	if (tags != NULL) {
+		memcpy(commit->tags, tags, n * sizeof(tags[0]));
+		commit->n = n;
+		free(tags);
+	} else {
+		commit->n = 1;
+		commit->tags[0] = versions_tag_db(database_tag(database));
+		versions_begin(client->worker->versions, commit->tags[0]);
+	}
+	return commit;
+}
+
+bool client_begin_commit(struct client *client, const struct plan *plan,
+			 bool at_execute, struct commit **out)
+{
+	bool failed = false;
+	*out = NULL;
+	if (plan != NULL && (plan->kind == PLAN_COMMIT_PREPARED ||
+			     plan->kind == PLAN_ROLLBACK_PREPARED)) {
+		*out = client_commit_prepared(client, plan, &failed);
+	} else if (client->session.writes.any && client_may_commit(client) &&
+		   !(at_execute && plan != NULL && plan->kind != PLAN_COMMIT &&
+		     plan->kind != PLAN_PREPARE_TX && !plan->writes_all)) {
+		*out = commit_begin(&client->session.writes, client->database,
+				    client->worker->versions,
+				    client->worker->key_columns, &failed);
+	}
+	if (*out != NULL && plan != NULL && plan->kind == PLAN_PREPARE_TX) {
+		(*out)->prepares = true;
+		(*out)->gid = plan->set_name ? strdup(plan->set_name) : NULL;
+	}
+	if (failed) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	return true;
+}
+
+/* Prepared statements */
+
+struct span client_server_name(const struct client *client,
+			       const struct statement *statement, struct span name)
+{
+	if (name.n == 0 || client->session_mode) {
+		return name;
+	}
+	return span_str(statement->name);
+}
+
+static bool client_inject_close(struct client *client, uint64_t id)
+{
+	if (client->session_mode) {
+		return true; /* names are the client's: it closes them itself */
+	}
+	char name[STATEMENT_NAME_MAX];
+	snprintf(name, sizeof(name), STATEMENT_NAME_FORMAT, (unsigned long long)id);
+	struct buf message;
+	buf_init(&message, SEND_MAX_HEAD);
+	writer_close(&message, 'S', span_str(name));
+	bool ok = client_owe(client, 'C', OWED_SWALLOW, NULL, NULL);
+	if (ok) {
+		stream_put(&client->server->stream, buf_span(&message));
+	}
+	buf_fini(&message);
+	return ok;
+}
+
+static bool client_inject_parse(struct client *client, struct statement *statement,
+				struct span name)
+{
+	struct server *server = client->server;
+	struct span text = statement_text(statement);
+	struct span types = statement_types(statement);
+	struct buf message;
+	buf_init(&message, name.n + text.n + types.n + 64);
+	writer_parse(&message, name, text, types.n >= 2 ? span_skip(types, 2) : types);
+	bool ok = buf_ok(&message);
+	if (!ok) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+	} else {
+		ok = client_owe(client, 'P', OWED_SWALLOW, NULL, NULL);
+	}
+	if (ok) {
+		if (name.n > 0) {
+			owed_at(&server->owed, server->owed.n - 1)->statement_id =
+			    statement->id;
+		}
+		stream_put(&server->stream, buf_span(&message));
+		server->unsynced = true;
+		metric_add(&metrics_database(client->worker->metrics,
+					     client->pool->shared->db_index)
+				->prepared_parses[METRIC_SIDE_SERVER],
+			   1);
+	}
+	buf_fini(&message);
+	return ok;
+}
+
+bool client_note_prepared(struct client *client, uint64_t id)
+{
+	uint64_t evicted;
+	if (prepared_add(&client->server->prepared, id, &evicted) < 0) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	return evicted == 0 || client_inject_close(client, evicted);
+}
+
+bool client_ensure_prepared(struct client *client, struct statement *statement,
+			    struct span name)
+{
+	struct server *server = client->server;
+	if (name.n == 0) {
+		if (server->unnamed_id == statement->id) {
+			return true;
+		}
+		server->unnamed_id = statement->id;
+		return client_inject_parse(client, statement, name);
+	}
+	if (prepared_use(&server->prepared, statement->id)) {
+		return true;
+	}
+	return client_note_prepared(client, statement->id) &&
+	       client_inject_parse(client, statement,
+				   client_server_name(client, statement, name));
+}
+
+/* Errors */
+
+void client_fail_batch(struct client *client, const char *sqlstate, const char *text)
+{
+	struct buf message;
+	buf_init(&message, 8192);
+	replies_error(&message, "ERROR", sqlstate, text);
+	client_reply(client, buf_span(&message));
+	buf_reset(&message);
+	struct server *server = client->server;
+	if (server != NULL && server->unsynced) {
+		/* what the server did in this batch must not be committed by its Sync
+		 */
+		writer_bind_head(&message, SPAN_LIT(""), SPAN_LIT("pgrecall_fail"), 6);
+		buf_append(&message, "\0\0\0\0\0\0", 6);
+		if (client_owe(client, 'B', OWED_SWALLOW | OWED_OURS, NULL, NULL)) {
+			stream_put(&server->stream, buf_span(&message));
+		}
+	}
+	buf_fini(&message);
+	client->skip = true;
+}

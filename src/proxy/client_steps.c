@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/*
+ * Client steps
+ *
+ *   STARTUP ──> AUTH ──> WELCOME ──> IDLE <──────────────────────┐
+ *                                     │ message                  │ nothing owed, no
+ *                                     v                          │ transaction, no pin
+ *                              cache look-up ──hit──> reply ─────┤
+ *                                     │ └─ask─> LOOKUP ─┘        │
+ *                                     │ miss                     │
+ *                                     └──> (WAIT) ──> BOUND ─────┘
+ *
+ * Every state may also go to CLOSING.  A message that has to wait (for Redis, for a
+ * server connection, for the rest of its unit) is not consumed: it comes again, from
+ * its beginning, when the wait is over, and everything about it is decided anew.
+ * Answers leave in the order of the requests: proxy/replies.h.
+ */
+
+#include "proxy/client_steps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/metrics.h"
+#include "cache/entry.h"
+#include "proxy/client.h"
+#include "proxy/client_extended.h"
+#include "proxy/client_find.h"
+#include "proxy/client_send.h"
+#include "proxy/query.h"
+#include "proxy/server_steps.h"
+#include "proxy/worker.h"
+#include "upstream/server.h"
+#include "wire/frame.h"
+#include "wire/messages.h"
+#include "wire/writer.h"
+
+typedef size_t client_step_fn(struct client *client, struct span in,
+			      const struct frame *frame);
+
+struct client_message {
+	client_step_fn *step;
+	bool in_skip;  /* taken even between an error and Sync */
+	bool streamed; /* passes on in pieces: the body need not be complete */
+};
+
+static client_step_fn client_query;
+static client_step_fn client_copy;
+static client_step_fn client_function_call;
+static client_step_fn client_terminate;
+
+/* clang-format off */
+static const struct client_message client_messages[256] = {
+	['Q'] = { client_query,         false, false },
+	['P'] = { client_parse,         false, false },
+	['B'] = { client_bind_portal,   false, false },
+	['D'] = { client_describe,      false, false },
+	['E'] = { client_execute,       false, false },
+	['C'] = { client_close_target,  false, false },
+	['H'] = { client_flush,         false, false },
+	['S'] = { client_sync,          true,  false },
+	['F'] = { client_function_call, false, true },
+	['d'] = { client_copy,          false, true },
+	['c'] = { client_copy,          false, false },
+	['f'] = { client_copy,          false, false },
+	['X'] = { client_terminate,     true,  false },
+};
+/* clang-format on */
+
+void client_reply(struct client *client, struct span bytes)
+{
+	struct server *server = client->server;
+	if (server == NULL || server->owed.n == 0) {
+		stream_put(&client->stream, bytes);
+	} else if (!replies_add(&client->replies, server->owed.n_pushed, bytes, NULL,
+				NULL)) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+	}
+}
+
+static void client_reply_ready(struct client *client)
+{
+	char status = client->session.tx_status;
+	client_reply(client, status == 'I'   ? WIRE_READY_IDLE
+			     : status == 'T' ? WIRE_READY_IN_TRANSACTION
+					     : WIRE_READY_FAILED);
+}
+
+/* Simple query */
+
+static void client_query_failed(struct client *client)
+{
+	struct buf message;
+	buf_init(&message, 8192);
+	replies_error(&message, "ERROR", client->wait_error.sqlstate,
+		      client->wait_error.message);
+	client->wait_error.sqlstate[0] = 0;
+	client_reply(client, buf_span(&message));
+	buf_fini(&message);
+	client_reply_ready(client);
+}
+
+/* DEALLOCATE of a statement that was prepared by a protocol message: on the servers it
+ * has another name, or none yet, so it is answered here (T-64). */
+static bool client_deallocate(struct client *client, struct span text)
+{
+	static const char word[] = "deallocate";
+	char name[128];
+	char prepare[16];
+	if (client->session_mode || text.n < sizeof(word) || text.n > 200 ||
+	    strncasecmp((const char *)text.p, word, sizeof(word) - 1) != 0) {
+		return false;
+	}
+	char copy[256];
+	snprintf(copy, sizeof(copy), "%.*s", (int)text.n, (const char *)text.p);
+	char *at = copy + sizeof(word) - 1;
+	if (sscanf(at, " %15[a-zA-Z] ", prepare) == 1 &&
+	    strcasecmp(prepare, "prepare") == 0) {
+		at = strcasestr(at, "prepare") + 7;
+	}
+	if (sscanf(at, " \"%127[^\"]\"", name) != 1 &&
+	    sscanf(at, " %127[A-Za-z0-9_$]", name) != 1) {
+		return false;
+	}
+	struct span found = span_str(name);
+	if (session_statement(&client->session, found) == NULL) {
+		return false;
+	}
+	session_deallocate(&client->session, found);
+	client_reply(client, SPAN_LIT("C\0\0\0\17DEALLOCATE\0"));
+	client_reply_ready(client);
+	return true;
+}
+
+static void client_forward_query(struct client *client, struct span message,
+				 const struct request *request,
+				 const struct store_fill *fill, uint8_t route)
+{
+	struct server *server = client->server;
+	struct query *query = query_new(client, request, route);
+	if (query == NULL) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return;
+	}
+	if (fill->may_store && !server->suspect) {
+		query_capture(client, query, fill);
+	}
+	client_note_statement(client, request);
+	struct commit *commit;
+	if (!client_begin_commit(client, request->plan, false, &commit)) {
+		query_free(query);
+		return;
+	}
+	if (!client_owe(client, 'Q', 0, query, commit)) {
+		return;
+	}
+	session_deallocate(&client->session, SPAN_LIT("")); /* as PostgreSQL does */
+	server->unnamed_id = 0;
+	stream_put_borrow(&server->stream, message);
+}
+
+static size_t client_query(struct client *client, struct span in,
+			   const struct frame *frame)
+{
+	struct request request = { 0 };
+	struct store_fill fill;
+	struct entry *entry;
+	uint8_t route;
+	if (message_read_query(frame->body, &request.text) != 0) {
+		client_close_text(client, CLIENT_CLOSE_PROTOCOL, NULL,
+				  "invalid message format");
+		return 0;
+	}
+	uint64_t start = clock_now_ns();
+	enum found found = FOUND_MISS;
+	if (client->server == NULL || client->server->owed.n == 0) {
+		found = client_find(client, &request, &entry, &fill, &route);
+	} else {
+		/* a ReadyForQuery of ours needs to know the status behind what is under
+		 * way */
+		fill.may_store = false;
+		route = METRIC_ROUTE_BYPASS;
+	}
+	if (found == FOUND_WAITS) {
+		return 0;
+	}
+	if (found == FOUND_HIT) {
+		query_served(client->worker, client, entry, start, route);
+		session_deallocate(&client->session, SPAN_LIT(""));
+		client_reply_entry(client, entry);
+		client_reply_ready(client);
+		return frame->size;
+	}
+	if (client_deallocate(client, request.text)) {
+		return frame->size;
+	}
+	enum acquired acquired = client_acquire(client);
+	if (acquired == ACQUIRE_WAITS) {
+		return 0;
+	}
+	if (acquired == ACQUIRE_FAILED) {
+		client_query_failed(client);
+		return frame->size;
+	}
+	if (request.plan == NULL) {
+		query_plan(client, &request);
+	}
+	client_forward_query(client, frame_bytes(frame), &request, &fill, route);
+	return frame->size;
+}
+
+/* COPY, FunctionCall, Terminate */
+
+/* Bytes of a message whose end is still to come pass as they arrive. */
+static size_t client_pass(struct client *client, struct span in)
+{
+	size_t n = client->pass_left < in.n ? client->pass_left : in.n;
+	if (!client->pass_drop && client->server != NULL) {
+		stream_put_borrow(&client->server->stream, span_make(in.p, n));
+	}
+	client->pass_left -= n;
+	return n;
+}
+
+static size_t client_pass_message(struct client *client, struct span in,
+				  const struct frame *frame, bool drop)
+{
+	client->pass_left = frame->size;
+	client->pass_drop = drop;
+	return client_pass(client, in);
+}
+
+static size_t client_copy(struct client *client, struct span in,
+			  const struct frame *frame)
+{
+	struct server *server = client->server;
+	/* Late data, after the server has given up the COPY, is dropped (T-69, T-70).
+	 */
+	bool drop = server == NULL || !server->copy_in;
+	if (!drop && frame->type != 'd') {
+		server->copy_in = false;
+	}
+	return client_pass_message(client, in, frame, drop);
+}
+
+static size_t client_function_call(struct client *client, struct span in,
+				   const struct frame *frame)
+{
+	enum acquired acquired = client_acquire(client);
+	if (acquired == ACQUIRE_WAITS) {
+		return 0;
+	}
+	if (acquired == ACQUIRE_FAILED) {
+		client_query_failed(client);
+		return client_pass_message(client, in, frame, true);
+	}
+	/* a function that is called by its number may write anything */
+	struct session *session = &client->session;
+	session->writes.any = session->writes.all = true;
+	session->suspect = session->tx_unread = true;
+	struct commit *commit;
+	if (!client_begin_commit(client, NULL, false, &commit) ||
+	    !client_owe(client, 'F', 0, NULL, commit)) {
+		return 0;
+	}
+	return client_pass_message(client, in, frame, false);
+}
+
+static size_t client_terminate(struct client *client, struct span in,
+			       const struct frame *frame)
+{
+	client_close(client, CLIENT_CLOSE_TERMINATED);
+	return 0;
+}
+
+/* A message that is too large to be kept whole: it streams through, and counts as a
+ * write of everything. */
+static size_t client_large(struct client *client, struct span in,
+			   const struct frame *frame)
+{
+	if (frame->type != 'Q') {
+		return client_large_extended(client, in, frame);
+	}
+	enum acquired acquired = client_acquire(client);
+	if (acquired == ACQUIRE_WAITS) {
+		return 0;
+	}
+	if (acquired == ACQUIRE_FAILED) {
+		client_query_failed(client);
+		return client_pass_message(client, in, frame, true);
+	}
+	struct request request = { 0 };
+	query_plan(client, &request);
+	struct session *session = &client->session;
+	session->writes.any = session->writes.all = session->writes.ddl = true;
+	session->suspect = session->tx_unread = true;
+	struct query *query = query_new(client, &request, METRIC_ROUTE_WRITE);
+	struct commit *commit = NULL;
+	if (query == NULL || !client_begin_commit(client, NULL, false, &commit)) {
+		query_free(query);
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return 0;
+	}
+	if (!client_owe(client, 'Q', 0, query, commit)) {
+		return 0;
+	}
+	session_deallocate(session, SPAN_LIT(""));
+	client->server->unnamed_id = 0;
+	return client_pass_message(client, in, frame, false);
+}
+
+/* The driver */
+
+static void client_protocol_error(struct client *client, uint8_t type)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "invalid frontend message type %u", type);
+	client_close_text(client, CLIENT_CLOSE_PROTOCOL, NULL, text);
+}
+
+static size_t client_step(struct client *client, struct span in)
+{
+	struct frame frame;
+	const struct config *config = client->worker->config;
+	enum frame_result r = frame_next(in, (uint32_t)config->max_packet_size, &frame);
+	if (r == FRAME_NEED) {
+		return 0;
+	}
+	const struct client_message *row = &client_messages[in.p[0]];
+	if (row->step == NULL) {
+		client_protocol_error(client, in.p[0]);
+		return 0;
+	}
+	if (r == FRAME_BAD) {
+		client_close_text(client, CLIENT_CLOSE_PROTOCOL, NULL,
+				  "invalid message length");
+		return 0;
+	}
+	if (client->skip && !row->in_skip) {
+		return client_pass_message(client, in, &frame, true);
+	}
+	if (!frame.complete && !row->streamed) {
+		return frame.size > config->client_hold_max
+			   ? client_large(client, in, &frame)
+			   : 0;
+	}
+	return row->step(client, in, &frame);
+}
+
+/* Stops taking requests while the answers, or the server, cannot keep up. */
+static bool client_is_blocked(struct client *client)
+{
+	struct server *server = client->server;
+	bool blocked = stream_is_full(&client->stream) ||
+		       client->replies.bytes > client->worker->group.out_high ||
+		       (server != NULL && (stream_is_full(&server->stream) ||
+					   server->owed.n > CLIENT_MAX_OWED));
+	if (blocked) {
+		stream_pause(&client->stream);
+		client->blocked = true;
+	}
+	return blocked;
+}
+
+void client_unblock(struct client *client)
+{
+	if (client->blocked) {
+		client->blocked = false;
+		stream_resume(&client->stream);
+	}
+}
+
+size_t client_take(struct client *client, struct span in)
+{
+	size_t used = 0;
+	while (used < in.n && client_is_open(client) && !client->stream.paused &&
+	       !client_is_blocked(client)) {
+		struct span left = span_skip(in, used);
+		size_t n = client->pass_left > 0 ? client_pass(client, left)
+						 : client_step(client, left);
+		if (n == 0) {
+			break;
+		}
+		used += n;
+	}
+	return used;
+}
+
+/* Letting go */
+
+void client_release(struct client *client)
+{
+	struct server *server = client->server;
+	struct session *session = &client->session;
+	if (server == NULL || client->session_mode || session->pins != 0 ||
+	    client->pass_left > 0 || !server_is_clean(server)) {
+		return;
+	}
+	require(replies_are_empty(&client->replies));
+	client->server = NULL;
+	server->client = NULL;
+	server->suspect = server->suspect || session->suspect;
+	session->suspect = false;
+	client_move(client, CLIENT_IDLE);
+	if (server->suspect || server->cancel != NULL) {
+		server_reset(server);
+	} else {
+		pool_give(server->pool, server);
+	}
+}
+
+void client_after_transaction(struct client *client)
+{
+	struct server *server = client->server;
+	if (server->tx_status == 'I') {
+		plan_unref(steal(&client->portal_plan));
+	}
+	client_release(client);
+	if (client->worker->is_draining && client->session.tx_status == 'I') {
+		client_close(client, CLIENT_CLOSE_SHUTDOWN);
+	}
+}
+
+void client_abandon(struct client *client)
+{
+	struct server *server = client->server;
+	if (server == NULL) {
+		return;
+	}
+	client->server = NULL;
+	server->client = NULL;
+	server_resume_reading(server);
+	if (client->pass_left > 0 && !client->pass_drop) {
+		server_close(server, SERVER_CLOSE_DIRTY_SESSION);
+		return;
+	}
+	server->suspect = server->suspect || client->session.suspect ||
+			  client->session.pins != 0 || client->session_mode ||
+			  client->session.pending != NULL;
+	if (server->owed.n > 0) {
+		server_cancel(server);
+	}
+	server_reset(server);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/proxy.h"
+
+#include <errno.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cache/memory.h"
+#include "cache/store.h"
+#include "proxy/cancel.h"
+#include "proxy/database.h"
+#include "proxy/users.h"
+#include "proxy/worker.h"
+#include "upstream/context.h"
+
+/* Descriptors: one a client, one a server connection, and some of our own. */
+static void proxy_raise_descriptors(const struct config *config)
+{
+	struct rlimit limit;
+	rlim_t want = config->max_client_conn + 2U * config->default_pool_size + 256;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		return;
+	}
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < want) {
+		log_warning(
+		    NULL,
+		    "only %llu file descriptors are allowed; max_client_conn and "
+		    "the pools may need %llu",
+		    (unsigned long long)limit.rlim_cur, (unsigned long long)want);
+	}
+}
+
+static int proxy_init(struct proxy *proxy)
+{
+	unsigned n = proxy->n_workers;
+	proxy->metrics = calloc(n + 1, sizeof(struct metrics *));
+	proxy->workers = calloc(n, sizeof(struct worker *));
+	proxy->upstreams = calloc(n, sizeof(struct upstream *));
+	if (proxy->metrics == NULL || proxy->workers == NULL ||
+	    proxy->upstreams == NULL) {
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i <= n; i++) {
+		proxy->metrics[i] = metrics_new();
+		if (proxy->metrics[i] == NULL) {
+			return -ENOMEM;
+		}
+	}
+	int r = store_shared_new(proxy->config, &proxy->store);
+	if (r == 0) {
+		r = databases_new(proxy, &proxy->databases);
+	}
+	if (r == 0) {
+		r = cancel_table_new(proxy->config->max_client_conn * 2 + 64,
+				     &proxy->cancels);
+	}
+	if (r == 0 && RAND_bytes(proxy->mock_key, sizeof(proxy->mock_key)) != 1) {
+		r = -EIO;
+	}
+	for (unsigned i = 0; i < n && r == 0; i++) {
+		r = worker_new(proxy, i, &proxy->workers[i]);
+	}
+	return r;
+}
+
+int proxy_new(struct config *config, struct loop *main_loop, struct proxy **out)
+{
+	char error[512];
+	struct proxy *proxy = calloc(1, sizeof(*proxy));
+	if (proxy == NULL) {
+		return -ENOMEM;
+	}
+	proxy->config = config;
+	proxy->main_loop = main_loop;
+	proxy->n_workers = config_n_workers(config);
+	pthread_mutex_init(&proxy->lock, NULL);
+	pools_init(&proxy->pools, PROXY_MAX_POOLS);
+	proxy_raise_descriptors(config);
+	int r = users_load(config, &proxy->users, error, sizeof(error));
+	if (r != 0) {
+		log_fatal(NULL, "%s", error);
+		return r < 0 ? r : -EINVAL;
+	}
+	r = proxy_init(proxy);
+	if (r < 0) {
+		return r; /* start-up: the process ends */
+	}
+	*out = proxy;
+	return 0;
+}
+
+void proxy_free(struct proxy *proxy)
+{
+	if (proxy == NULL) {
+		return;
+	}
+	for (unsigned i = 0; i < proxy->n_workers; i++) {
+		worker_free(proxy->workers[i]);
+	}
+	pools_fini(&proxy->pools);
+	databases_free(proxy->databases);
+	cancel_table_free(proxy->cancels);
+	store_shared_free(proxy->store);
+	for (unsigned i = 0; i <= proxy->n_workers; i++) {
+		metrics_free(proxy->metrics[i]);
+	}
+	free(proxy->metrics);
+	free(proxy->workers);
+	free(proxy->upstreams);
+	users_unref(proxy->users);
+	config_unref(proxy->config);
+	pthread_mutex_destroy(&proxy->lock);
+	free(proxy);
+}
+
+struct config *proxy_config(struct proxy *proxy)
+{
+	pthread_mutex_lock(&proxy->lock);
+	struct config *config = config_ref(proxy->config);
+	pthread_mutex_unlock(&proxy->lock);
+	return config;
+}
+
+struct users *proxy_users(struct proxy *proxy)
+{
+	pthread_mutex_lock(&proxy->lock);
+	struct users *users = users_ref(proxy->users);
+	pthread_mutex_unlock(&proxy->lock);
+	return users;
+}
+
+static void proxy_poke(struct proxy *proxy)
+{
+	for (unsigned i = 0; i < proxy->n_workers; i++) {
+		/* without memory it comes with the next one, or with the worker's tick
+		 */
+		if (worker_poke(proxy->workers[i]) < 0) {
+			log_warning(NULL, "worker %u could not be told", i);
+		}
+	}
+}
+
+void proxy_reload(struct proxy *proxy, struct config *config, struct users *users)
+{
+	pthread_mutex_lock(&proxy->lock);
+	struct config *old = proxy->config;
+	struct users *old_users = proxy->users;
+	proxy->config = config;
+	proxy->users = users;
+	pthread_mutex_unlock(&proxy->lock);
+	atomic_fetch_add(&proxy->config_epoch, 1);
+	store_shared_reload(proxy->store, config);
+	/* rules may have changed: an entry that they forbid now must not be served */
+	memory_clear(store_shared_memory(proxy->store));
+	proxy_poke(proxy);
+	config_unref(old);
+	users_unref(old_users);
+}
+
+void proxy_set_phase(struct proxy *proxy, enum proxy_phase phase)
+{
+	int now = atomic_load(&proxy->phase);
+	if (now < (int)phase) {
+		atomic_store(&proxy->phase, (int)phase);
+		proxy_poke(proxy);
+	}
+}

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cache/entry.h"
+#include "proxy/client.h"
+#include "proxy/database.h"
+#include "proxy/worker.h"
+#include "sql/canon.h"
+#include "sql/catalog.h"
+#include "sql/planner.h"
+#include "upstream/statement.h"
+#include "wire/messages.h"
+
+#define KEY_SIMPLE    'Q' /* key kinds, see cache/key.h */
+#define KEY_SHAPE     'q' /* simple, by shape and constants: the text has comments */
+#define KEY_EXTENDED  'E'
+#define KEY_DESCRIBED 'D'
+
+#define SLOW_TEXT_MAX 8192 /* bytes of a statement that the slow log keeps */
+
+static struct metrics_db *query_metrics(struct worker *worker, uint16_t db_index)
+{
+	return metrics_database(worker->metrics, db_index);
+}
+
+/* Planning */
+
+static void query_plan_text(struct client *client, struct span text,
+			    struct planned *out)
+{
+	struct worker *worker = client->worker;
+	struct context *context = client->session.context;
+	struct catalog *catalog = database_catalog(client->database);
+	struct planner_session session = {
+		.catalog = catalog,
+		.path_id = context->path_id,
+		.user = span_str(context->user),
+	};
+	const char *role = context_get(context, "role");
+	if (role == NULL || strcmp(role, "none") == 0) {
+		role = context_get(context, "session_authorization");
+	}
+	if (role != NULL) {
+		session.user = span_str(role);
+	}
+	if (!context_effective(context, "search_path", &session.search_path)) {
+		session.catalog = NULL; /* unknown path: nothing can be resolved */
+	}
+	planner_plan(worker->planner, text, &session, out);
+	catalog_unref(catalog);
+}
+
+/* A prepared statement keeps the plan last made for it. */
+static void query_plan_statement(struct client *client, struct statement *s)
+{
+	struct worker *worker = client->worker;
+	uint32_t version = database_catalog_version(client->database);
+	if (s->plan != NULL && s->plan_path_id == client->session.context->path_id &&
+	    s->plan_catalog == version && s->plan_epoch == worker->config_epoch) {
+		return;
+	}
+	struct planned planned;
+	query_plan_text(client, statement_text(s), &planned);
+	plan_unref(s->plan);
+	s->plan = plan_ref(planned.plan);
+	s->plan_path_id = client->session.context->path_id;
+	s->plan_catalog = version;
+	s->plan_epoch = worker->config_epoch;
+	free(steal(&s->consts));
+	s->n_consts = 0;
+	if (planned.n_consts > 0) {
+		s->consts = malloc(planned.n_consts * sizeof(*s->consts));
+		if (s->consts != NULL) {
+			/* the spans point into the statement's own text */
+			memcpy(s->consts, planned.consts,
+			       planned.n_consts * sizeof(*s->consts));
+			s->n_consts = (uint32_t)planned.n_consts;
+		}
+	}
+}
+
+void query_plan(struct client *client, struct request *request)
+{
+	if (request->statement != NULL) {
+		query_plan_statement(client, request->statement);
+		request->plan = request->statement->plan;
+		request->consts = request->statement->consts;
+		request->n_consts = request->statement->n_consts;
+		return;
+	}
+	struct planned planned;
+	query_plan_text(client, request->text, &planned);
+	request->plan = planned.plan;
+	request->consts = planned.consts;
+	request->n_consts = planned.n_consts;
+	request->shape = planned.shape;
+}
+
+static struct operands query_operands(const struct request *request)
+{
+	struct operands from = {
+		.consts = request->consts,
+		.n_consts = request->n_consts,
+		.bind = request->bind,
+	};
+	if (request->statement != NULL) {
+		struct span types = statement_types(request->statement);
+		from.types = types.n >= 2 ? span_skip(types, 2) : types;
+	}
+	return from;
+}
+
+/* Looking up */
+
+static bool query_has_comment(struct span text)
+{
+	return memmem(text.p, text.n, "/*", 2) != NULL ||
+	       memmem(text.p, text.n, "--", 2) != NULL;
+}
+
+/* The key of the exact request.  A text with comments goes by its shape and constants,
+ * so that a trace id in a comment does not make it another query; the hint that may be
+ * in it is part of the plan. */
+static bool query_key(struct client *client, struct request *request)
+{
+	struct key *key = &client->worker->key;
+	uint64_t context_id = client->session.context->cache->id;
+	if (request->statement != NULL) {
+		struct statement *s = request->statement;
+		key_begin(key, context_id,
+			  request->described ? KEY_DESCRIBED : KEY_EXTENDED,
+			  statement_text(s));
+		key_add(key, statement_types(s));
+		key_add(key, request->bind->rest);
+		return key_finish(key);
+	}
+	if (!query_has_comment(request->text)) {
+		key_begin(key, context_id, KEY_SIMPLE, request->text);
+		return key_finish(key);
+	}
+	if (request->plan == NULL) {
+		query_plan(client, request);
+	}
+	key_begin(key, context_id, KEY_SHAPE, request->shape);
+	for (size_t i = 0; i < request->n_consts; i++) {
+		key_add(key, request->consts[i].raw);
+	}
+	return key_finish(key);
+}
+
+/* A constant or a text parameter that means the current time makes the answer one of
+ * now. */
+static bool query_may_be_now(const struct request *request)
+{
+	for (size_t i = 0; i < request->n_consts; i++) {
+		if (canon_may_be_now(request->consts[i].raw)) {
+			return true;
+		}
+	}
+	if (request->bind == NULL) {
+		return false;
+	}
+	struct reader values = reader_make(request->bind->values);
+	for (size_t i = 0; i < request->bind->n_values; i++) {
+		struct span value = message_bind_value(&values);
+		if (value.p != NULL && message_bind_format(request->bind, i) == 0 &&
+		    canon_may_be_now(value)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum bypass_reason query_plan_bypass(const struct request *request)
+{
+	const struct plan *plan = request->plan;
+	if (plan->bypass != BYPASS_NONE) {
+		return (enum bypass_reason)plan->bypass;
+	}
+	if (plan->ttl_s == 0) {
+		return BYPASS_NO_RULE;
+	}
+	if (request->max_rows != 0) {
+		return BYPASS_ROW_LIMIT;
+	}
+	if (plan->needs_now_check && query_may_be_now(request)) {
+		return BYPASS_CURRENT_TIME;
+	}
+	return BYPASS_NONE;
+}
+
+/*
+ * The hit path.  Why a hit is right: the key holds everything that the answer depends
+ * on but the rows, so an equal key asks the same question in the same words through the
+ * same settings; the version words of the entry hold the rows (cache/versions.h); and
+ * the session would see committed rows only (session_bypass()).  Nothing that is stored
+ * under a key could have been stored if its plan did not allow it, and DDL, which may
+ * change the plan, moves the database's word, on which every entry depends.  So a hit
+ * needs no plan.
+ */
+struct entry *query_lookup(struct client *client, struct request *request,
+			   enum bypass_reason *reason)
+{
+	struct worker *worker = client->worker;
+	*reason = worker->config->cache_enabled ? session_bypass(&client->session)
+						: BYPASS_DISABLED;
+	if (*reason != BYPASS_NONE) {
+		return NULL;
+	}
+	if (request->max_rows != 0) {
+		*reason = BYPASS_ROW_LIMIT;
+		return NULL;
+	}
+	if (!query_key(client, request)) {
+		*reason = BYPASS_TOO_LARGE;
+		return NULL;
+	}
+	if (request->plan != NULL && query_plan_bypass(request) != BYPASS_NONE) {
+		*reason = query_plan_bypass(request); /* a hint, perhaps */
+		return NULL;
+	}
+	struct entry *entry = store_get(worker->store, &worker->key, clock_now_ns());
+	if (entry != NULL) {
+		return entry;
+	}
+	if (request->plan == NULL) {
+		query_plan(client, request);
+	}
+	*reason = query_plan_bypass(request);
+	return NULL;
+}
+
+/* Filling */
+
+struct query_tags {
+	struct version_notes *notes;
+	bool overflow;
+	bool may_store;
+};
+
+static void query_add_tag(struct query_tags *tags, uint64_t tag)
+{
+	if (tags->notes->n == VERSIONS_MAX_WORDS) {
+		tags->overflow = true;
+		return;
+	}
+	tags->notes->at[tags->notes->n++].tag = tag;
+}
+
+/* The tags of one relation reference: the star of its key column and the values, or,
+ * when a value has no canonical form, the whole relation. */
+static void query_add_read(struct client *client, const struct plan_read *read,
+			   const struct operands *from, struct query_tags *tags)
+{
+	struct worker *worker = client->worker;
+	uint64_t db_tag = database_tag(client->database);
+	uint64_t hash[UINT8_MAX];
+	bool is_null[UINT8_MAX];
+	bool keyed = read->attnum > 0 && read->n_ops > 0;
+	for (size_t i = 0; i < read->n_ops && keyed; i++) {
+		keyed = operand_hash(&read->ops[i], read->canon, from, &hash[i],
+				     &is_null[i]);
+	}
+	if (!keyed) {
+		query_add_tag(tags, versions_tag_any(db_tag, read->rel));
+		return;
+	}
+	/* registered before the words are noted: see the race in cache/versions.h */
+	if (!key_columns_use(worker->key_columns, worker->versions, db_tag, read->rel,
+			     read->attnum)) {
+		tags->may_store = false;
+	}
+	query_add_tag(tags, versions_tag_col_all(db_tag, read->rel, read->attnum));
+	for (size_t i = 0; i < read->n_ops; i++) {
+		if (!is_null[i]) {
+			query_add_tag(tags, versions_tag_col(db_tag, read->rel,
+							     read->attnum, hash[i]));
+		}
+	}
+}
+
+bool query_prepare_fill(struct client *client, const struct request *request,
+			struct store_fill *fill)
+{
+	const struct plan *plan = request->plan;
+	*fill = (struct store_fill){
+		.hash = client->worker->key.hash,
+		.ttl_s =
+		    plan->hint_ttl_s >= 0 ? (uint32_t)plan->hint_ttl_s : plan->ttl_s,
+		.max_size = plan->max_size,
+		.rule = plan->rule,
+		.klass = plan->klass,
+	};
+	struct query_tags tags = { .notes = &fill->notes, .may_store = true };
+	struct operands from = query_operands(request);
+	query_add_tag(&tags, versions_tag_db(database_tag(client->database)));
+	for (size_t i = 0; i < plan->n_reads; i++) {
+		query_add_read(client, &plan->reads[i], &from, &tags);
+	}
+	/* The words are noted before the query is sent, so that a write which commits
+	 * while it runs makes the fill useless, and one which was committing already
+	 * forbids it. */
+	fill->may_store = versions_note(client->worker->versions, &fill->notes) &&
+			  tags.may_store && !tags.overflow;
+	return fill->may_store;
+}
+
+/* Query objects */
+
+struct query *query_new(struct client *client, const struct request *request,
+			uint8_t route)
+{
+	struct query *query = calloc(1, sizeof(*query));
+	if (query == NULL) {
+		return NULL;
+	}
+	query->plan = request->plan ? plan_ref(request->plan) : NULL;
+	query->start_ns = query->sent_ns = clock_now_ns();
+	query->db_index = client->pool->shared->db_index;
+	query->route = route;
+	if (client->worker->config->log_parameters && request->statement == NULL) {
+		size_t n =
+		    request->text.n < SLOW_TEXT_MAX ? request->text.n : SLOW_TEXT_MAX;
+		query->text = strndup((const char *)request->text.p, n);
+	}
+	return query;
+}
+
+void query_capture(struct client *client, struct query *query,
+		   const struct store_fill *fill)
+{
+	struct worker *worker = client->worker;
+	struct capture *capture = calloc(1, sizeof(*capture));
+	if (capture == NULL) {
+		return;
+	}
+	capture->fill = *fill;
+	capture->context = context_ref(client->session.context->cache);
+	uint64_t max =
+	    fill->max_size ? fill->max_size : worker->config->max_result_size;
+	buf_init(&capture->key, worker->key.bytes.len);
+	buf_append_span(&capture->key, buf_span(&worker->key.bytes));
+	buf_init(&capture->value, max);
+	capture->bad = !buf_ok(&capture->key);
+	query->capture = capture;
+}
+
+static void capture_free(struct capture *capture)
+{
+	if (capture != NULL) {
+		buf_fini(&capture->key);
+		buf_fini(&capture->value);
+		context_unref(capture->context);
+		free(capture);
+	}
+}
+
+void query_free(struct query *query)
+{
+	if (query != NULL) {
+		capture_free(query->capture);
+		plan_unref(query->plan);
+		free(query->text);
+		free(query);
+	}
+}
+
+static void query_store(struct worker *worker, struct query *query, uint64_t took_ns)
+{
+	struct capture *capture = query->capture;
+	if (query->sqlstate[0] != 0) {
+		metric_add(
+		    &worker->metrics->cache_fill_failures[METRIC_CACHE_L1]
+							 [METRIC_FILL_SERVER_ERROR],
+		    1);
+		return;
+	}
+	if (capture->bad) {
+		unsigned why = buf_ok(&capture->value) ? METRIC_FILL_NOTICE
+						       : METRIC_FILL_TOO_LARGE;
+		metric_add(&worker->metrics->cache_fill_failures[METRIC_CACHE_L1][why],
+			   1);
+		return;
+	}
+	capture->fill.server_ns = took_ns;
+	store_put(worker->store, buf_span(&capture->key),
+		  span_make(capture->context->text, capture->context->text_len),
+		  &capture->fill, buf_span(&capture->value));
+}
+
+static void query_log_slow(struct worker *worker, const struct query *query,
+			   uint64_t took_ns)
+{
+	uint64_t limit_ms = worker->config->slow_query_threshold_ms;
+	if (limit_ms == 0 || took_ns < limit_ms * 1000000U) {
+		return;
+	}
+	metric_add(&query_metrics(worker, query->db_index)->slow_queries, 1);
+	const char *text = query->text;
+	if (text == NULL && query->plan != NULL) {
+		text = query->plan->normalized;
+	}
+	struct span none = { 0 };
+	log_slow_query(NULL, took_ns / 1000U, span_str(text ? text : ""), none);
+}
+
+void query_finish(struct worker *worker, struct query *query)
+{
+	uint64_t now = clock_now_ns();
+	uint64_t took = now - query->start_ns;
+	struct metrics_db *m = query_metrics(worker, query->db_index);
+	metric_add(&m->queries[query->route], 1);
+	histogram_observe(&m->query_duration[query->route], took);
+	histogram_observe(&m->query_server, now - query->sent_ns);
+	if (query->sqlstate[0] != 0) {
+		metric_add(&m->query_errors[metrics_sqlstate(query->sqlstate)], 1);
+	}
+	if (query->capture != NULL) {
+		query_store(worker, query, now - query->sent_ns);
+	}
+	query_log_slow(worker, query, took);
+	query_free(query);
+}
+
+void query_served(struct worker *worker, struct client *client,
+		  const struct entry *entry, uint64_t start_ns, uint8_t route)
+{
+	struct metrics_db *m = query_metrics(worker, client->pool->shared->db_index);
+	uint64_t now = clock_now_ns();
+	metric_add(&m->queries[route], 1);
+	histogram_observe(&m->query_duration[route], now - start_ns);
+	metric_add(&worker->metrics->cache_saved, entry->server_ns);
+	unsigned tier =
+	    route == METRIC_ROUTE_L1_HIT ? METRIC_CACHE_L1 : METRIC_CACHE_REDIS;
+	histogram_observe_age(&worker->metrics->cache_entry_age[tier],
+			      now > entry->created_ns ? now - entry->created_ns : 0);
+	if (entry->rule >= 0) {
+		struct metrics_rule *rule = metrics_rule(
+		    worker->metrics, worker->config->rules[entry->rule].index);
+		metric_add(&rule->rule_hits, 1);
+	}
+	if (entry->klass == PLAN_CLASS_VECTOR) {
+		metric_add(&worker->metrics->vector_hits[METRIC_MATCH_EXACT], 1);
+	}
+}

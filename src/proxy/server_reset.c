@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/server_reset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/metrics.h"
+#include "proxy/server_steps.h"
+#include "proxy/worker.h"
+#include "upstream/connect.h"
+#include "upstream/context.h"
+#include "upstream/pool.h"
+#include "upstream/server.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+#define RESET_CANCEL_MAX_NS UINT64_C(10000000000)
+
+/* The settings of a new session that answers or name resolution depend on: the base of
+ * every context of this pool.  hnsw and ivfflat are pgvector's. */
+static const char probe_sql[] =
+    "SELECT pg_catalog.string_agg(n || '=' || coalesce("
+    "pg_catalog.current_setting(n, true), ''), E'\\n') FROM pg_catalog.unnest(ARRAY["
+    "'search_path','TimeZone','DateStyle','IntervalStyle','extra_float_digits',"
+    "'bytea_output','client_encoding','lc_messages','lc_monetary','lc_numeric','lc_"
+    "time',"
+    "'row_security','default_transaction_isolation','default_transaction_read_only',"
+    "'default_text_search_config','standard_conforming_strings','xmlbinary','xmloption'"
+    ","
+    "'transform_null_equals','array_nulls','quote_all_identifiers','role',"
+    "'session_authorization','hnsw.ef_search','hnsw.iterative_scan','ivfflat.probes']) "
+    "AS n";
+
+/* Sends SQL of ours; nobody is bound. */
+static bool server_send(struct server *server, struct span sql, uint8_t flags)
+{
+	struct buf message;
+	buf_init(&message, sql.n + 16);
+	writer_query(&message, sql);
+	struct owed item = { .kind = 'Q', .flags = (uint8_t)(flags | OWED_SWALLOW) };
+	bool ok = buf_ok(&message) && owed_push(&server->owed, item) == 0;
+	if (ok) {
+		stream_put(&server->stream, buf_span(&message));
+		server->unnamed_id = 0;
+	}
+	buf_fini(&message);
+	if (!ok) {
+		server_close(server, SERVER_CLOSE_OUT_OF_MEMORY);
+	}
+	return ok;
+}
+
+/* The probe */
+
+void server_probe(struct server *server)
+{
+	server_move(server, SERVER_RESET);
+	server->reset_since_ns = clock_now_ns();
+	(void)server_send(server, SPAN_LIT(probe_sql), OWED_PROBE);
+}
+
+void server_probe_row(struct server *server, struct span body)
+{
+	struct reader r = reader_make(body);
+	if (reader_u16(&r) != 1) {
+		return;
+	}
+	int32_t len = reader_i32(&r);
+	if (len < 0) {
+		return;
+	}
+	struct span base = reader_bytes(&r, (size_t)len);
+	if (!reader_at_end(&r) || memchr(base.p, 0, base.n) != NULL) {
+		return;
+	}
+	struct pool_shared *shared = server->pool->shared;
+	context_unref(server->context);
+	server->context =
+	    context_base(span_str(shared->database), span_str(shared->user), base);
+}
+
+void server_probe_done(struct server *server, bool failed)
+{
+	struct pool_shared *shared = server->pool->shared;
+	if (failed || server->context == NULL) {
+		server_close(server, SERVER_CLOSE_RESET_FAILED);
+		return;
+	}
+	pthread_mutex_lock(&shared->lock);
+	struct context *old = shared->base;
+	shared->base = context_ref(server->context);
+	pthread_mutex_unlock(&shared->lock);
+	context_unref(old);
+}
+
+/* Cancelling */
+
+struct cancel_request {
+	struct server *server; /* NULL: closed meanwhile */
+	struct cancel_key *key;
+	uint64_t sent_ns;
+};
+
+static void server_cancel_done(void *arg)
+{
+	struct cancel_request *request = arg;
+	struct server *server = request->server;
+	cancel_key_free(request->key);
+	free(request);
+	if (server != NULL) {
+		server->cancel = NULL;
+		if (server->state == SERVER_RESET) {
+			server_reset(server);
+		}
+	}
+}
+
+void server_cancel(struct server *server)
+{
+	struct upstream *up = server->pool->upstream;
+	if (server->cancel != NULL) {
+		return;
+	}
+	struct cancel_request *request = calloc(1, sizeof(*request));
+	if (request == NULL) {
+		return;
+	}
+	request->server = server;
+	request->key = server_socket_cancel_key(server->socket);
+	request->sent_ns = clock_now_ns();
+	if (request->key == NULL ||
+	    cancel_send(up->loop, request->key, server_cancel_done, request) < 0) {
+		cancel_key_free(request->key);
+		free(request);
+		return;
+	}
+	server->cancel = request;
+	metric_add(&metrics_database(up->metrics, server->pool->shared->db_index)
+			->query_cancels,
+		   1);
+}
+
+void server_reset_forget(struct server *server)
+{
+	if (server->cancel != NULL) {
+		server->cancel->server = NULL;
+		server->cancel = NULL;
+	}
+}
+
+/* The reset: each answer comes back here until nothing is left to do. */
+
+static bool server_send_sync(struct server *server)
+{
+	struct owed item = { .kind = 'S', .flags = OWED_SWALLOW };
+	if (owed_push(&server->owed, item) < 0) {
+		server_close(server, SERVER_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	server->unsynced = false;
+	stream_put_static(&server->stream, WIRE_SYNC);
+	return true;
+}
+
+static void server_send_reset_query(struct server *server)
+{
+	const char *sql = server->pool->upstream->config->server_reset_query;
+	server->reset_sent = true;
+	(void)server_send(server, span_str(sql[0] ? sql : "DISCARD ALL"), 0);
+}
+
+static void server_reset_done(struct server *server)
+{
+	struct context *context = server->context;
+	server->suspect = false;
+	server->reset_sent = false;
+	prepared_clear(&server->prepared);
+	server->unnamed_id = 0;
+	server->context =
+	    context_base(span_str(context->database), span_str(context->user),
+			 span_str(context->base));
+	context_unref(context);
+	if (server->context == NULL) {
+		server_close(server, SERVER_CLOSE_OUT_OF_MEMORY);
+	}
+}
+
+void server_reset(struct server *server)
+{
+	require(server->client == NULL);
+	if (server->state == SERVER_CLOSING) {
+		return;
+	}
+	if (server->state == SERVER_BUSY) {
+		server_move(server, SERVER_RESET);
+		server->reset_since_ns = clock_now_ns();
+	}
+	if (server->copy_in || server->dirty) {
+		server_close(server, SERVER_CLOSE_DIRTY_SESSION);
+		return;
+	}
+	if (server->unsynced && !server_send_sync(server)) {
+		return;
+	}
+	if (server->owed.n > 0 || server->cancel != NULL || server->pass_left > 0) {
+		return; /* comes back with the answer */
+	}
+	if (server->tx_status != 'I') {
+		(void)server_send(server, SPAN_LIT("ROLLBACK"), 0);
+		return;
+	}
+	if (server->reset_sent) {
+		server_reset_done(server);
+		if (server->state == SERVER_CLOSING) {
+			return;
+		}
+	} else if (server->suspect) {
+		server_send_reset_query(server);
+		return;
+	}
+	server_move(server, SERVER_BUSY);
+	pool_give(server->pool, server);
+}
+
+static void server_reset_tick_pool(struct pool *pool, uint64_t now)
+{
+	uint64_t limit = pool->upstream->config->cancel_wait_timeout_ms * 1000000U;
+	if (limit == 0) {
+		limit = RESET_CANCEL_MAX_NS;
+	}
+	dlist_each (l, tmp, &pool->busy) {
+		struct server *server = container_of(l, struct server, link);
+		if (server->state == SERVER_RESET &&
+		    now - server->reset_since_ns > limit) {
+			server_close(server, SERVER_CLOSE_RESET_FAILED);
+		}
+	}
+}
+
+void server_reset_tick(struct worker *worker)
+{
+	uint64_t now = clock_now_ns();
+	dlist_each (l, tmp, &worker->upstream.all) {
+		server_reset_tick_pool(container_of(l, struct pool, link), now);
+	}
+}

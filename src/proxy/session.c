@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/check.h"
+#include "upstream/statement.h"
+
+void session_init(struct session *session, struct context *context,
+		  uint32_t max_statements)
+{
+	*session = (struct session){ .tx_status = 'I' };
+	session->context = context_ref(context);
+	session->startup = context_ref(context);
+	map_init(&session->statements, max_statements);
+	writes_init(&session->writes);
+}
+
+void session_fini(struct session *session)
+{
+	if (session->context == NULL) {
+		return; /* never logged in */
+	}
+	session_deallocate_all(session);
+	map_fini(&session->statements);
+	writes_fini(&session->writes);
+	context_unref(session->context);
+	context_unref(session->startup);
+	context_unref(session->pending);
+	context_unref(session->pending_server);
+}
+
+enum bypass_reason session_bypass(const struct session *session)
+{
+	if (session->cache_off) {
+		return BYPASS_HINT;
+	}
+	if (session->untrusted) {
+		return BYPASS_SESSION_STATE;
+	}
+	if (session->pins & PIN_TEMP) {
+		return BYPASS_TEMP_TABLE;
+	}
+	if (session->tx_unread || (session->tx_status != 'I' && !session->tx_plain)) {
+		return BYPASS_IN_TRANSACTION;
+	}
+	return BYPASS_NONE;
+}
+
+/* Prepared statements */
+
+struct statement *session_statement(const struct session *session, struct span name)
+{
+	if (name.n == 0) {
+		return session->unnamed;
+	}
+	struct client_statement *found = map_get(&session->statements, name);
+	return found ? found->statement : NULL;
+}
+
+int session_prepare(struct session *session, struct span name,
+		    struct statement *statement)
+{
+	if (name.n == 0) {
+		statement_unref(session->unnamed);
+		session->unnamed = statement_ref(statement);
+		return 0;
+	}
+	struct client_statement *entry = malloc(sizeof(*entry) + name.n);
+	if (entry == NULL) {
+		return -ENOMEM;
+	}
+	entry->statement = statement_ref(statement);
+	entry->name_len = (uint16_t)name.n;
+	memcpy(entry->name, name.p, name.n);
+	int r = map_put(&session->statements, span_make(entry->name, name.n), entry);
+	if (r != 0) {
+		statement_unref(entry->statement);
+		free(entry);
+	}
+	return r;
+}
+
+void session_deallocate(struct session *session, struct span name)
+{
+	if (name.n == 0) {
+		statement_unref(steal(&session->unnamed));
+		return;
+	}
+	struct client_statement *entry = map_remove(&session->statements, name);
+	if (entry != NULL) {
+		statement_unref(entry->statement);
+		free(entry);
+	}
+}
+
+void session_parse_failed(struct session *session, uint64_t statement_id)
+{
+	struct client_statement *entry;
+	if (statement_id == 0) {
+		session_deallocate(session, SPAN_LIT(""));
+		return;
+	}
+	map_each (entry, at, &session->statements) {
+		if (entry->statement->id == statement_id) {
+			session_deallocate(session,
+					   span_make(entry->name, entry->name_len));
+			return;
+		}
+	}
+}
+
+void session_deallocate_all(struct session *session)
+{
+	struct client_statement *entry;
+	map_each (entry, at, &session->statements) {
+		statement_unref(entry->statement);
+		free(entry);
+	}
+	map_clear(&session->statements);
+	statement_unref(steal(&session->unnamed));
+}
+
+/* Settings */
+
+/* Something changed that cannot be followed: no cache, and the server connection stays
+ * with this client, until DISCARD ALL. */
+static void session_distrust(struct session *session)
+{
+	session->untrusted = true;
+	session->pins |= PIN_SETTING;
+}
+
+static void session_pend(struct session *session, struct context *fresh,
+			 struct context *fresh_server)
+{
+	if (fresh == NULL || fresh_server == NULL) {
+		context_unref(fresh);
+		context_unref(fresh_server);
+		session_distrust(session);
+		return;
+	}
+	context_unref(session->pending);
+	context_unref(session->pending_server);
+	session->pending = fresh;
+	session->pending_server = fresh_server;
+}
+
+static void session_set(struct session *session, const struct plan *plan)
+{
+	struct context *now = session->pending;
+	struct context *server = session->pending_server;
+	if (plan->set_name == NULL) {
+		session_distrust(session);
+		return;
+	}
+	const char *value = NULL;
+	const char *back = NULL;
+	if (plan->set_kind == SET_VALUE) {
+		value = back = plan->set_value;
+		if (value == NULL) {
+			session_distrust(session);
+			return;
+		}
+	} else {
+		back = context_get(session->startup, plan->set_name);
+	}
+	session_pend(session, context_with(now, plan->set_name, back),
+		     context_with(server, plan->set_name, value));
+}
+
+/* RESET ALL keeps who the user is. */
+static struct context *session_reset_all(struct context *from, struct context *to)
+{
+	static const char *const kept[] = { "role", "session_authorization" };
+	struct context *result = context_ref(to);
+	for (size_t i = 0; i < ARRAY_LEN(kept) && result != NULL; i++) {
+		const char *value = context_get(from, kept[i]);
+		if (value != NULL) {
+			struct context *next = context_with(result, kept[i], value);
+			context_unref(result);
+			result = next;
+		}
+	}
+	return result;
+}
+
+static struct context *session_base(const struct context *context)
+{
+	return context_base(span_str(context->database), span_str(context->user),
+			    span_str(context->base));
+}
+
+static void session_sent_set(struct session *session, const struct plan *plan,
+			     struct context *server)
+{
+	session->tx_unread = true;
+	if (plan->set_local || plan->set_kind == SET_TRANSACTION ||
+	    plan->set_kind == SET_DISCARD) {
+		return;
+	}
+	if (session->pending == NULL) {
+		session->pending = context_ref(session->context);
+		session->pending_server = context_ref(server);
+	}
+	if (plan->set_kind == SET_VALUE || plan->set_kind == SET_DEFAULT) {
+		session_set(session, plan);
+		return;
+	}
+	if (plan->set_kind != SET_RESET_ALL && plan->set_kind != SET_DISCARD_ALL) {
+		session_distrust(session);
+		return;
+	}
+	struct context *base = session_base(server);
+	if (base == NULL) {
+		session_distrust(session);
+		return;
+	}
+	if (plan->set_kind == SET_RESET_ALL) {
+		session_pend(session,
+			     session_reset_all(session->pending, session->startup),
+			     session_reset_all(session->pending_server, base));
+		context_unref(base);
+	} else {
+		session_pend(session, context_ref(session->startup), base);
+	}
+}
+
+/* The isolation that a plain BEGIN gets: READ COMMITTED unless somebody said otherwise.
+ */
+static bool session_is_read_committed(const struct session *session)
+{
+	struct span value;
+	return context_effective(session->context, "default_transaction_isolation",
+				 &value) &&
+	       span_ieq(value, SPAN_LIT("read committed"));
+}
+
+void session_sent(struct session *session, const struct plan *plan,
+		  struct context *server)
+{
+	session->pins |= plan->pins;
+	/* what a text that we cannot read did to the session is undone when the server
+	 * connection is released */
+	session->suspect =
+	    session->suspect || plan->suspect || plan->kind == PLAN_UNPARSED;
+	session->tx_may_end = session->tx_may_end || plan->kind == PLAN_COMMIT ||
+			      plan->kind == PLAN_ROLLBACK ||
+			      plan->kind == PLAN_PREPARE_TX ||
+			      plan->kind == PLAN_MULTI || plan->kind == PLAN_UNPARSED ||
+			      plan->writes_all; /* CALL and DO may commit inside */
+	switch ((enum plan_kind)plan->kind) {
+	case PLAN_READ:
+		if (plan->suspect || plan->writes_all || plan->n_writes > 0 ||
+		    plan->set_kind != SET_NONE) {
+			session->tx_unread = true;
+		}
+		break;
+	case PLAN_BEGIN:
+		session->tx_plain =
+		    plan->begin_plain && session_is_read_committed(session);
+		break;
+	case PLAN_SET:
+		session_sent_set(session, plan, server);
+		break;
+	case PLAN_MULTI:
+		for (size_t i = 0; i < plan->n_parts; i++) {
+			session_sent(session, plan->parts[i], server);
+		}
+		session->tx_unread = true;
+		break;
+	case PLAN_WRITE:
+	case PLAN_COMMIT:
+	case PLAN_ROLLBACK:
+	case PLAN_SAVEPOINT:
+	case PLAN_PREPARE_TX:
+	case PLAN_COMMIT_PREPARED:
+	case PLAN_ROLLBACK_PREPARED:
+	case PLAN_SESSION:
+	case PLAN_COPY:
+	case PLAN_DDL:
+	case PLAN_OTHER:
+	case PLAN_UNPARSED:
+		session->tx_unread = true;
+		break;
+	}
+	if (plan->set_kind == SET_UNREADABLE) {
+		session_distrust(session);
+	}
+	if (plan->is_rollback_to && session->pending != NULL) {
+		session_distrust(
+		    session); /* which settings it took back is not known */
+	}
+}
+
+void session_done(struct session *session, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_parts; i++) {
+		session_done(session, plan->parts[i]);
+	}
+	if (plan->deallocate_all) {
+		session_deallocate_all(session);
+	}
+	if (plan->unpins) {
+		session->pins = 0;
+		session->untrusted = false;
+	}
+}
+
+struct context *session_ready(struct session *session, char status, bool ok,
+			      bool failed)
+{
+	session->tx_status = status;
+	session->tx_may_end = false;
+	if (status != 'I') {
+		return NULL;
+	}
+	session->tx_plain = false;
+	session->tx_unread = false;
+	writes_reset(&session->writes);
+	if (session->pending == NULL) {
+		return NULL;
+	}
+	struct context *fresh = steal(&session->pending);
+	struct context *server = steal(&session->pending_server);
+	if (failed) {
+		context_unref(fresh);
+		context_unref(server);
+		if (ok) {
+			session_distrust(session); /* which of them held is not known */
+		}
+		return NULL;
+	}
+	context_unref(session->context);
+	session->context = fresh;
+	struct span off;
+	session->cache_off =
+	    context_effective(fresh, "pgrecall.cache", &off) &&
+	    (span_ieq(off, SPAN_LIT("off")) || span_ieq(off, SPAN_LIT("false")) ||
+	     span_eq_str(off, "0") || span_ieq(off, SPAN_LIT("no")));
+	struct span strings;
+	if (context_effective(fresh, "standard_conforming_strings", &strings) &&
+	    !span_ieq(strings, SPAN_LIT("on"))) {
+		session_distrust(session); /* the scanner would misread literals */
+	}
+	return server;
+}
+
+void session_reported(struct session *session, struct span name, struct span value)
+{
+	char key[64];
+	if (session->pending == NULL || name.n >= sizeof(key) || value.n > 1024) {
+		return;
+	}
+	for (size_t i = 0; i < name.n; i++) {
+		uint8_t c = name.p[i];
+		key[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+	}
+	key[name.n] = 0;
+	if (context_get(session->pending, key) == NULL) {
+		return;
+	}
+	char *text = strndup((const char *)value.p, value.n);
+	if (text != NULL) {
+		session_pend(session, context_with(session->pending, key, text),
+			     context_with(session->pending_server, key, text));
+	}
+	free(text);
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/worker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/metrics.h"
+#include "cache/rules.h"
+#include "cache/store.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "net/timer.h"
+#include "proxy/client.h"
+#include "proxy/client_steps.h"
+#include "proxy/proxy.h"
+#include "proxy/server_reset.h"
+#include "proxy/server_steps.h"
+#include "proxy/users.h"
+#include "sql/planner.h"
+#include "upstream/server.h"
+#include "upstream/statement.h"
+
+#define WORKER_TICK_MS 100
+/* libpg_query and the walk over its tree recurse with the nesting of a statement, which
+ * the planner bounds; only what is touched of the stack exists. */
+#define WORKER_STACK   ((size_t)64 << 20)
+#define WORKER_ACCEPTS 64
+
+/* Listening */
+
+static void worker_peer_name(const struct sockaddr *peer, char *out, size_t size)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+	if (peer->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)peer;
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		snprintf(out, size, "%s:%u", host, ntohs(in->sin_port));
+	} else if (peer->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in = (const void *)peer;
+		inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof(host));
+		snprintf(out, size, "[%s]:%u", host, ntohs(in->sin6_port));
+	} else {
+		snprintf(out, size, "unix");
+	}
+}
+
+static void worker_on_accept(void *arg, int fd, const struct sockaddr *peer,
+			     socklen_t peer_len)
+{
+	struct worker *worker = arg;
+	char name[64];
+	worker_peer_name(peer, name, sizeof(name));
+	client_accept(worker, fd, name);
+}
+
+static int worker_listen_on(struct worker *worker,
+			    const struct listener_options *options, char *error,
+			    size_t error_size)
+{
+	if (worker->n_listeners == WORKER_MAX_LISTENERS) {
+		snprintf(error, error_size, "more than %d addresses to listen on",
+			 WORKER_MAX_LISTENERS);
+		return -ENOBUFS;
+	}
+	int r = listener_open(worker->loop, options, worker_on_accept, worker,
+			      &worker->listeners[worker->n_listeners]);
+	if (r < 0) {
+		snprintf(error, error_size, "cannot listen on %s port %u: %s",
+			 options->host, options->port, strerror(-r));
+		return r;
+	}
+	worker->n_listeners++;
+	return 0;
+}
+
+static int worker_listen_unix(struct worker *worker, struct listener_options *options,
+			      char *error, size_t error_size)
+{
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	const struct config *config = worker->config;
+	snprintf(path, sizeof(path), "%s/.s.PGSQL.%u", config->unix_socket_dir,
+		 config->listen_port);
+	options->host = path;
+	options->unix_mode = (int)config->unix_socket_mode;
+	/* a Unix socket cannot be bound twice: the others share the first worker's */
+	if (worker->index > 0) {
+		struct worker *first = worker->proxy->workers[0];
+		options->inherited_fd =
+		    listener_fd(first->listeners[first->n_listeners - 1]);
+	}
+	return worker_listen_on(worker, options, error, error_size);
+}
+
+int worker_listen(struct worker *worker, const int *inherited, unsigned n_inherited,
+		  char *error, size_t error_size)
+{
+	const struct config *config = worker->config;
+	struct listener_options options = {
+		.port = (uint16_t)config->listen_port,
+		.backlog = (int)config->listen_backlog,
+		.accepts_per_turn = WORKER_ACCEPTS,
+		.reuseport = true,
+		.inherited_fd = -1,
+	};
+	for (unsigned i = 0; i < n_inherited; i++) {
+		options.inherited_fd = inherited[i];
+		options.host = "socket from systemd";
+		int r = worker_listen_on(worker, &options, error, error_size);
+		if (r < 0) {
+			return r;
+		}
+	}
+	if (n_inherited > 0) {
+		return 0;
+	}
+	const char *at = config->listen_addr;
+	struct span item;
+	while (config_next_item(&at, &item)) {
+		char host[256];
+		snprintf(host, sizeof(host), "%.*s", (int)item.n, (const char *)item.p);
+		options.host = host;
+		int r = worker_listen_on(worker, &options, error, error_size);
+		if (r < 0) {
+			return r;
+		}
+	}
+	if (config->unix_socket_dir[0] != 0) {
+		return worker_listen_unix(worker, &options, error, error_size);
+	}
+	return 0;
+}
+
+/* Time limits */
+
+static uint64_t worker_oldest(const struct dlist *list)
+{
+	return container_of(list->next, struct client, timed)->since_ns;
+}
+
+/* Both lists are in the order of time, so only their heads are looked at. */
+static void worker_check_times(struct worker *worker, uint64_t now)
+{
+	const struct config *config = worker->config;
+	uint64_t login_ns = config->client_login_timeout_ms * 1000000U;
+	while (login_ns != 0 && !dlist_is_empty(&worker->logins) &&
+	       now - worker_oldest(&worker->logins) > login_ns) {
+		client_close(container_of(worker->logins.next, struct client, timed),
+			     CLIENT_CLOSE_LOGIN_TIMEOUT);
+	}
+	uint64_t wait_ns = config->query_wait_timeout_ms * 1000000U;
+	while (wait_ns != 0 && !dlist_is_empty(&worker->waiting) &&
+	       now - worker_oldest(&worker->waiting) > wait_ns) {
+		client_wait_expired(
+		    container_of(worker->waiting.next, struct client, timed));
+	}
+}
+
+static void worker_tell(struct worker *worker)
+{
+	struct planner_counts counts;
+	planner_counts(worker->planner, &counts);
+	struct metrics *m = worker->metrics;
+	metric_set(&m->fingerprints, counts.shapes);
+	metric_set(&m->fingerprints_evicted, counts.evictions);
+	metric_set(&m->statement_parses, counts.parses);
+	metric_set(&m->statement_parse_time, counts.parse_ns);
+	metric_set(&m->eventloop_iterations, loop_iterations(worker->loop));
+	histogram_observe(&m->eventloop_lag,
+			  loop_take_slowest_ms(worker->loop) * UINT64_C(1000000));
+	dlist_each (l, tmp, &worker->clients) {
+		client_tell_bytes(container_of(l, struct client, link));
+	}
+}
+
+/* Stopping */
+
+static void worker_store_closed(void *arg)
+{
+	struct worker *worker = arg;
+	worker->store_closed = true;
+	loop_stop(worker->loop);
+}
+
+static void worker_close_listeners(struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->n_listeners; i++) {
+		listener_close(steal(&worker->listeners[i]));
+	}
+	worker->n_listeners = 0;
+}
+
+/* Closes clients: all of them, or those without an open transaction. */
+static void worker_close_clients(struct worker *worker, bool all)
+{
+	dlist_each (l, tmp, &worker->clients) {
+		struct client *client = container_of(l, struct client, link);
+		bool is_busy =
+		    client->state == CLIENT_WAIT || client->state == CLIENT_LOOKUP ||
+		    (client->server != NULL &&
+		     (client->server->owed.n > 0 || client->server->tx_status != 'I'));
+		if (all || !is_busy) {
+			client_close(client, CLIENT_CLOSE_SHUTDOWN);
+		}
+	}
+}
+
+static void worker_stop(struct worker *worker)
+{
+	if (worker->is_stopping) {
+		return;
+	}
+	worker->is_stopping = true;
+	worker->is_draining = true;
+	worker_close_listeners(worker);
+	worker_close_clients(worker, true);
+	upstream_stop(&worker->upstream);
+	timer_close(steal(&worker->tick));
+	store_close(worker->store, worker_store_closed, worker);
+}
+
+static void worker_check_phase(struct worker *worker)
+{
+	int phase = atomic_load(&worker->proxy->phase);
+	if (phase == PROXY_STOPPING) {
+		worker_stop(worker);
+		return;
+	}
+	if (phase != PROXY_DRAINING) {
+		return;
+	}
+	uint64_t now = clock_now_ns();
+	if (!worker->is_draining) {
+		uint64_t limit = worker->config->shutdown_timeout_ms * 1000000U;
+		worker->is_draining = true;
+		worker->drain_until_ns = limit ? now + limit : UINT64_MAX;
+		worker_close_listeners(worker);
+		worker_close_clients(worker, false);
+	}
+	if (worker->n_clients == 0 || now > worker->drain_until_ns) {
+		worker_stop(worker);
+	}
+}
+
+static void worker_on_tick(void *arg)
+{
+	struct worker *worker = arg;
+	uint64_t now = clock_now_ns();
+	atomic_store(&worker->alive_ns, now);
+	worker_check_times(worker, now);
+	server_reset_tick(worker);
+	worker_tell(worker);
+	worker_check_phase(worker);
+}
+
+/* Configuration */
+
+static void worker_rules(void *arg, struct plan *plan, const char *const *tables,
+			 size_t n_tables)
+{
+	struct worker *worker = arg;
+	rules_apply(worker->config, plan, tables, n_tables);
+}
+
+static void worker_take_config(struct worker *worker)
+{
+	uint32_t epoch = atomic_load(&worker->proxy->config_epoch);
+	if (epoch == worker->config_epoch) {
+		return;
+	}
+	struct config *old = worker->config;
+	worker->config_epoch = epoch;
+	worker->config = proxy_config(worker->proxy);
+	users_unref(worker->users);
+	worker->users = proxy_users(worker->proxy);
+	worker->group.out_high = worker->config->client_out_high;
+	worker->group.out_low = worker->config->client_out_high / 4;
+	planner_flush(worker->planner);
+	upstream_reload(&worker->upstream, worker->config);
+	store_reload(worker->store, worker->config);
+	config_unref(old);
+}
+
+static void worker_poked(void *arg)
+{
+	struct worker *worker = arg;
+	if (worker->is_stopping) {
+		return;
+	}
+	worker_take_config(worker);
+	worker_check_phase(worker);
+}
+
+int worker_poke(struct worker *worker)
+{
+	return loop_post(worker->loop, worker_poked, worker);
+}
+
+/* Life */
+
+static int worker_init(struct worker *worker)
+{
+	struct proxy *proxy = worker->proxy;
+	struct config *config = worker->config;
+	int r = loop_new(config->pkt_buf, &worker->loop);
+	if (r < 0) {
+		return r;
+	}
+	loop_set_owner(worker->loop, worker);
+	stream_group_init(&worker->group, worker->loop, config->client_hold_max,
+			  config->client_out_high);
+	key_init(&worker->key, config->max_key_size);
+	r = planner_new(config->max_plans, config->max_statement_size, worker_rules,
+			worker, &worker->planner);
+	if (r == 0) {
+		r = statement_table_new(&worker->statements);
+	}
+	if (r == 0) {
+		r = store_new(proxy->store, worker->loop, config, worker->metrics,
+			      &worker->store);
+	}
+	if (r == 0) {
+		r = timer_new(worker->loop, worker_on_tick, worker, &worker->tick);
+	}
+	return r;
+}
+
+int worker_new(struct proxy *proxy, unsigned index, struct worker **out)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	if (worker == NULL) {
+		return -ENOMEM;
+	}
+	worker->proxy = proxy;
+	worker->index = index;
+	worker->config = proxy_config(proxy);
+	worker->users = proxy_users(proxy);
+	worker->config_epoch = atomic_load(&proxy->config_epoch);
+	worker->metrics = proxy->metrics[index];
+	worker->versions = store_shared_versions(proxy->store);
+	worker->key_columns = store_shared_key_columns(proxy->store);
+	dlist_init(&worker->clients);
+	dlist_init(&worker->logins);
+	dlist_init(&worker->waiting);
+	int r = worker_init(worker);
+	if (r < 0) {
+		return r; /* start-up: the process ends */
+	}
+	worker->upstream = (struct upstream){
+		.index = index,
+		.n_workers = proxy->n_workers,
+		.peers = proxy->upstreams,
+		.pools = &proxy->pools,
+		.loop = worker->loop,
+		.group = &worker->group,
+		.config = worker->config,
+		.metrics = worker->metrics,
+		.ops = &server_ops,
+		.owner = worker,
+	};
+	proxy->upstreams[index] = &worker->upstream;
+	*out = worker;
+	return upstream_start(&worker->upstream);
+}
+
+static void *worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	loop_run(worker->loop);
+	atomic_store(&worker->has_ended, true);
+	return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	sigset_t before;
+	atomic_store(&worker->alive_ns, clock_now_ns());
+	timer_start(worker->tick, WORKER_TICK_MS, WORKER_TICK_MS);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WORKER_STACK);
+	sigfillset(&all); /* signals are the main thread's */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = pthread_create(&worker->thread, &attr, worker_run, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	worker->is_running = r == 0;
+	return -r;
+}
+
+void worker_join(struct worker *worker)
+{
+	if (worker->is_running) {
+		pthread_join(worker->thread, NULL);
+		worker->is_running = false;
+	}
+}
+
+void worker_free(struct worker *worker)
+{
+	if (worker == NULL) {
+		return;
+	}
+	if (!worker->is_stopping) {
+		worker_stop(worker); /* never ran */
+	}
+	loop_free(worker->loop);
+	planner_free(worker->planner);
+	statement_table_free(worker->statements);
+	key_fini(&worker->key);
+	users_unref(worker->users);
+	config_unref(worker->config);
+	free(worker);
+}
