@@ -100,7 +100,6 @@ Test(trigger_source, dangerous)
 		"begin /* never ends",
 		"begin $q$ never ends $$",
 		"begin new.\"never ends",
-		"begin "
 		"a23456789012345678901234567890123456789012345678901234567890123456()",
 		"begin new.a := 'x'delete from t; end",
 		"begin new.a := 1;delete from t; end",
