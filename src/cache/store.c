@@ -105,6 +105,11 @@ struct key_columns *store_shared_key_columns(struct store_shared *shared)
 	return shared->key_columns;
 }
 
+void store_shared_lose(struct store_shared *shared)
+{
+	epoch_lose(&shared->epoch);
+}
+
 void store_shared_reload(struct store_shared *shared, const struct config *config)
 {
 	if (config->l1_size != shared->l1_size) {
