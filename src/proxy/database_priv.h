@@ -1,0 +1,105 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* What the files of proxy/database share.  A database object is made by a worker, known
+ * to the main thread from the next tick on, and lives as long as the process.
+ *
+ * A database is its server: when a reload of the configuration sends a name elsewhere,
+ * the name gets another object, with another tag.  The old one serves those who hold
+ * it; its catalogue is not refreshed any more, except after DDL. */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/dlist.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/span.h"
+#include "proxy/database.h"
+#include "proxy/database_digest.h"
+#include "upstream/connect.h"
+
+struct asker;
+struct config;
+struct database_reading;
+struct store_shared;
+struct versions;
+
+#define DATABASE_RETRY_NS     UINT64_C(1000000000)
+#define DATABASE_MAX_LIMBO    10000 /* commits with an unknown outcome */
+#define DATABASE_MAX_PREPARED 10000
+#define DATABASE_MAX_GID      200   /* bytes; PostgreSQL's own limit */
+#define DATABASE_MAX_TAGS     65536 /* of one commit that is kept */
+
+struct database {
+	struct dlist link; /* in databases->all */
+	struct databases *databases;
+	char *name; /* that clients use; owned */
+	uint64_t tag;
+	_Atomic uint32_t version; /* of `catalog`; 0: none */
+	atomic_bool is_up;	  /* the last question was answered */
+	atomic_size_t n_limbo;
+	pthread_mutex_t lock;	 /* of what follows */
+	struct catalog *catalog; /* a reference, or NULL */
+	char *user;		 /* this and the next: a client's; NULL: none known */
+	char *password;
+	bool has_new_login;	/* user and password were changed */
+	uint64_t n_ends;	/* of our own tag, owed when the catalogue was read */
+	struct dlist new_limbo; /* struct limbo, from the workers */
+	struct map prepared;	/* struct prepared by gid */
+	/* the main thread's */
+	struct connect_options options; /* copied; user NULL: we may not ask */
+	struct asker *asker;		/* or NULL */
+	uint64_t asker_since_ns;
+	atomic_bool
+	    is_elsewhere; /* the configuration sends the name to another server */
+	struct database_reading *reading; /* under way, or NULL */
+	bool owes_rollback;	       /* a failed reading left its transaction open */
+	struct database_digest digest; /* of `catalog` */
+	uint64_t read_ns;	       /* when it was read last; 0: never */
+	uint64_t retry_ns;	       /* no reading before */
+	struct dlist limbo;
+	bool is_asking_limbo;
+	uint64_t limbo_ns; /* no question before */
+	bool is_pinging;
+	uint64_t answered_ns; /* last answer, or failure */
+	struct log_limit log_limit;
+};
+
+struct databases {
+	struct proxy *proxy;
+	struct store_shared *store;
+	struct versions *versions;     /* the store's */
+	_Atomic uint32_t last_version; /* given to a catalogue */
+	atomic_uint n_refs;	       /* the owner's, and of a call that was posted */
+	atomic_bool is_posted;
+	atomic_bool is_stopped;
+	uint32_t config_epoch; /* that `options` were made of; main thread */
+	pthread_mutex_t lock;  /* of what follows */
+	struct map by_name;    /* the newest of each name */
+	struct dlist all;      /* struct database; only ever grows */
+	size_t n;
+};
+
+/* Asks the main thread to look soon; any thread. */
+void databases_wake(struct databases *databases);
+
+/* After each answer, ERROR NULL, or failure to DO something. */
+void database_answered(struct database *database, const char *doing, const char *error);
+
+/* database_reading.c, on the main thread */
+void database_read_if_due(struct database *database, const struct config *config,
+			  uint64_t now_ns);
+
+/* database_limbo.c, on the main thread but for the first */
+void database_limbo_init(struct database *database);
+void database_limbo_fini(struct database *database);
+void database_limbo_ask(struct database *database, uint64_t now_ns);
+
+/* database_prepared.c */
+void database_prepared_init(struct database *database);
+void database_prepared_fini(struct database *database);
