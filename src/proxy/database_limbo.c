@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "cache/store.h"
 #include "cache/versions.h"
-#include "proxy/database_priv.h"
+#include "database_priv.h"
 #include "upstream/asker.h"
 
 #define LIMBO_INTERVAL_NS UINT64_C(200000000)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/database_priv.h"
+#include "database_priv.h"
 
 struct prepared {
 	uint64_t *tags; /* owned */

@@ -23,7 +23,7 @@
 #include "base/error.h"
 #include "cache/store.h"
 #include "cache/versions.h"
-#include "proxy/database_priv.h"
+#include "database_priv.h"
 #include "sql/catalog.h"
 #include "upstream/asker.h"
 
