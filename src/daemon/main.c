@@ -12,8 +12,10 @@
 
 static void main_print(FILE *to, const struct buf *text)
 {
-	fwrite(text->data, 1, text->len, to);
-	fflush(to);
+	if (text->len > 0) {
+		fwrite(text->data, 1, text->len, to);
+		fflush(to);
+	}
 }
 
 int main(int argc, char **argv)
