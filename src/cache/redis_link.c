@@ -21,6 +21,13 @@
 #define MAX_ARGS  64
 #define MAX_READS 256 /* of 16 KiB */
 
+/* hiredis 1.0 made lengths unsigned. */
+#if HIREDIS_MAJOR >= 1
+typedef size_t link_array_len;
+#else
+typedef int link_array_len;
+#endif
+
 struct redis_link {
 	redisAsyncContext *ac; /* hiredis's; ends with the link */
 	struct watch *watch;   /* owned */
@@ -32,9 +39,11 @@ struct redis_link {
 	size_t n_waiting; /* answers that Redis owes */
 	int interest;	  /* WATCH_ bits that hiredis wants */
 	bool is_connected;
-	bool is_flushing; /* inside the write of this turn */
-	bool *gone;	  /* set when the link ends inside a call; see link_enter() */
-	const char *why;  /* our own reason for ending it, or NULL */
+	bool is_flushing;		   /* inside the write of this turn */
+	redisReplyObjectFunctions *makers; /* hiredis's own, not to be freed */
+	redisReplyObjectFunctions guarded; /* the same but for arrays */
+	bool *gone;	 /* set when the link ends inside a call; see link_enter() */
+	const char *why; /* our own reason for ending it, or NULL */
 };
 
 static void link_enter(struct redis_link *link, bool *gone)
@@ -101,6 +110,7 @@ static void link_cleanup(void *arg)
 	if (link->gone != NULL) {
 		*link->gone = true;
 	}
+	link->ac->c.reader->fn = link->makers; /* it outlives the link */
 	watch_close(link->watch);
 	loop_task_remove(&link->flush);
 	if (link->owner != NULL) {
@@ -252,6 +262,17 @@ static void link_on_reply(redisAsyncContext *ac, void *reply, void *request)
 	link->events->answer(link->owner, request, &answer);
 }
 
+/* Arrays are allocated for as many elements as they announce: none of ours is long or
+ * inside another.  NULL ends the connection. */
+static void *link_make_array(const redisReadTask *task, link_array_len n)
+{
+	if (task->parent != NULL || n > REDIS_MAX_LIST) {
+		return NULL;
+	}
+	const struct redis_link *link = task->privdata;
+	return link->makers->createArray(task, n);
+}
+
 static int link_attach(struct redis_link *link, redisAsyncContext *ac)
 {
 	(void)fcntl(ac->c.fd, F_SETFD, FD_CLOEXEC);
@@ -267,6 +288,12 @@ static int link_attach(struct redis_link *link, redisAsyncContext *ac)
 	ac->ev.delWrite = link_del_write;
 	ac->ev.cleanup = link_cleanup;
 	link->ac = ac;
+	redisReader *reader = ac->c.reader;
+	link->makers = reader->fn;
+	link->guarded = *reader->fn;
+	link->guarded.createArray = link_make_array;
+	reader->fn = &link->guarded;
+	reader->privdata = link;
 	r = redisAsyncSetConnectCallback(ac, link_on_connect);
 	require(r == REDIS_OK);
 	return 0;

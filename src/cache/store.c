@@ -316,7 +316,7 @@ void store_put(struct store *store, struct span key, struct span context,
 		return;
 	}
 	store_put_memory(store, key, fill, value);
-	if (store->remote != NULL && fill->has_tokens) {
+	if (store->remote != NULL) {
 		remote_put(store->remote, key, context, fill, value);
 	}
 }

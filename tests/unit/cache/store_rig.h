@@ -46,8 +46,8 @@ struct rig_query {
 	struct entry *hit; /* owned */
 };
 
-/* MORE: lines for the [redis] section, or NULL.  Waits until both workers may use
- * Redis. */
+/* MORE: lines for the [redis] section; NULL: a long time-out.  Waits until both workers
+ * may use Redis. */
 void rig_begin(struct rig *rig, const char *more);
 void rig_end(struct rig *rig);
 void rig_process_begin(struct rig *rig, struct rig_process *process);

@@ -228,13 +228,13 @@ Test(memory, the_ghost_brings_a_returning_key_into_main)
 	struct rig rig = rig_new(64 << 10, 1);
 	char key[16];
 	cr_assert(put(&rig, "again", span_make(bytes, sizeof(bytes)), 1));
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 80; i++) {
 		snprintf(key, sizeof(key), "a%d", i);
 		cr_assert(put(&rig, key, span_make(bytes, sizeof(bytes)), 1));
 	}
 	cr_assert_not(has(&rig, "again", NULL, 0), "one put and no hit: evicted");
 	cr_assert(put(&rig, "again", span_make(bytes, sizeof(bytes)), 1));
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 200; i++) {
 		snprintf(key, sizeof(key), "b%d", i);
 		cr_assert(put(&rig, key, span_make(bytes, sizeof(bytes)), 1));
 	}

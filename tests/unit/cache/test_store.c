@@ -15,7 +15,9 @@
 #include "cache/memory.h"
 #include "store_rig.h"
 
-/* The default time-out is 20 ms; a loaded machine may be late by this much. */
+#define TIMEOUT_MS 60
+#define IMPATIENT  "timeout = 60ms"
+/* A loaded machine may be late by this much. */
 #define SLACK_MS 400
 
 Test(store, what_one_worker_fills_another_finds, .timeout = 60)
@@ -163,7 +165,7 @@ Test(store, a_hanging_redis_costs_one_time_out, .timeout = 60)
 {
 	struct rig rig;
 	struct rig_query q, second;
-	rig_begin(&rig, NULL);
+	rig_begin(&rig, IMPATIENT);
 	rig_fill(&rig, &rig.a, "select 1", "one");
 	rig_clear_l1(&rig.a);
 	redis_server_signal(&rig.redis, SIGSTOP);
@@ -174,8 +176,8 @@ Test(store, a_hanging_redis_costs_one_time_out, .timeout = 60)
 	cr_assert_not(query_wait(&q));
 	cr_assert_not(query_wait(&second));
 	uint64_t took = clock_now_ms() - begun;
-	cr_assert_geq(took, 19);
-	cr_assert_leq(took, 20 + SLACK_MS);
+	cr_assert_geq(took, TIMEOUT_MS - 1);
+	cr_assert_leq(took, TIMEOUT_MS + SLACK_MS);
 	cr_assert_not(q.fill.has_tokens);
 	query_end(&q);
 	query_end(&second);
@@ -198,11 +200,11 @@ Test(store, a_hanging_redis_costs_one_time_out, .timeout = 60)
 Test(store, a_commit_while_redis_hangs_loses_the_epoch, .timeout = 60)
 {
 	struct rig rig;
-	rig_begin(&rig, NULL);
+	rig_begin(&rig, IMPATIENT);
 	rig_fill(&rig, &rig.a, "select 1", "old");
 	redis_server_signal(&rig.redis, SIGSTOP);
 	uint64_t took = rig_commit(&rig, &rig.a, 0, RIG_TAG_2 + 1);
-	cr_assert_leq(took, 20 + SLACK_MS);
+	cr_assert_leq(took, TIMEOUT_MS + SLACK_MS);
 	/* the second worker has not noticed that Redis hangs, but knows of the loss */
 	cr_assert_not(store_has_redis(rig.a.stores[1]));
 	took = rig_commit(&rig, &rig.a, 0, RIG_TAG_2 + 1);
@@ -215,6 +217,68 @@ Test(store, a_commit_while_redis_hangs_loses_the_epoch, .timeout = 60)
 	cr_assert_not(rig_hits(&rig, &rig.a, 1, "select 1", NULL));
 	rig_fill(&rig, &rig.a, "select 1", "new");
 	cr_assert(rig_hits(&rig, &rig.a, 1, "select 1", "new"));
+	rig_end(&rig);
+}
+
+/* Worker 0 knows that Redis hangs and does not even try; worker 1 does not know it. */
+Test(store, a_commit_that_skips_redis_loses_the_epoch, .timeout = 60)
+{
+	struct rig rig;
+	struct rig_query q;
+	rig_begin(&rig, IMPATIENT);
+	rig_fill(&rig, &rig.a, "select 1", "old");
+	rig_clear_l1(&rig.a);
+	redis_server_signal(&rig.redis, SIGSTOP);
+	query_ask(&q, &rig, &rig.a, 0, "select 1");
+	cr_assert_not(query_wait(&q));
+	query_end(&q);
+	cr_assert(store_has_redis(rig.a.stores[1]), "nothing is lost yet");
+	cr_assert_leq(rig_commit(&rig, &rig.a, 0, RIG_TAG), SLACK_MS);
+	cr_assert_not(store_has_redis(rig.a.stores[1]));
+	redis_server_signal(&rig.redis, SIGCONT);
+	rig_run(&rig, 100);
+	rig_wait_usable(&rig, &rig.a);
+	cr_assert_not(rig_hits(&rig, &rig.a, 0, "select 1", NULL));
+	cr_assert_not(rig_hits(&rig, &rig.a, 1, "select 1", NULL));
+	rig_end(&rig);
+}
+
+/* As if two keys had one hash. */
+Test(store, the_whole_key_is_compared_in_redis_too, .timeout = 60)
+{
+	struct rig rig;
+	char answer[512];
+	char rename[256];
+	static char one[64];
+	static char two[64];
+	rig_begin(&rig, NULL);
+	rig_fill(&rig, &rig.a, "select 1", "one");
+	rig_fill(&rig, &rig.a, "select 2", "two");
+	redis_server_ask(&rig.redis, "KEYS pgrecall:e:*", answer, sizeof(answer));
+	cr_assert_eq(sscanf(answer, "*2 $43 %63s $43 %63s", one, two), 2, "%s", answer);
+	snprintf(rename, sizeof(rename), "RENAME %s %s", one, two);
+	redis_server_ask(&rig.redis, rename, answer, sizeof(answer));
+	cr_assert_str_eq(answer, "+OK\r\n");
+	cr_assert_not(rig_hits(&rig, &rig.a, 0, "select 1", NULL));
+	cr_assert_not(rig_hits(&rig, &rig.a, 0, "select 2", NULL));
+	rig_end(&rig);
+}
+
+Test(store, without_tokens_only_l1_is_filled, .timeout = 60)
+{
+	struct rig rig;
+	struct rig_query q;
+	rig_begin(&rig, NULL);
+	query_ask(&q, &rig, &rig.a, 0, "select 1");
+	query_wait(&q);
+	q.fill.has_tokens = false;
+	query_fill(&q, "one");
+	struct entry *e = store_get(q.store, &q.key, clock_now_ns());
+	cr_assert_not_null(e);
+	entry_unref(e);
+	query_end(&q);
+	rig_run(&rig, 20);
+	cr_assert_not(rig_hits(&rig, &rig.a, 0, "select 1", NULL));
 	rig_end(&rig);
 }
 
@@ -261,7 +325,7 @@ Test(store, killed_in_mid_traffic_everybody_is_called_back, .timeout = 60)
 	};
 	static struct rig_query q[N];
 	struct rig rig;
-	rig_begin(&rig, NULL);
+	rig_begin(&rig, IMPATIENT);
 	redis_server_signal(&rig.redis, SIGSTOP);
 	uint64_t begun = clock_now_ms();
 	for (unsigned i = 0; i < N; i++) {
@@ -273,7 +337,7 @@ Test(store, killed_in_mid_traffic_everybody_is_called_back, .timeout = 60)
 		cr_assert_not(query_wait(&q[i]));
 		query_end(&q[i]);
 	}
-	cr_assert_leq(clock_now_ms() - begun, 20 + SLACK_MS);
+	cr_assert_leq(clock_now_ms() - begun, TIMEOUT_MS + SLACK_MS);
 	cr_assert_not(store_tokens(rig.a.stores[0], &(uint64_t){ 1 }, 1, NULL, NULL));
 	redis_server_restart(&rig.redis);
 	rig_wait_usable(&rig, &rig.a);
@@ -301,7 +365,7 @@ Test(store, closing_calls_back_what_waits, .timeout = 60)
 {
 	struct rig rig;
 	struct rig_query q;
-	rig_begin(&rig, NULL);
+	rig_begin(&rig, IMPATIENT);
 	redis_server_signal(&rig.redis, SIGSTOP);
 	query_ask(&q, &rig, &rig.a, 0, "select 1");
 	rig_process_end(&rig, &rig.a);
@@ -314,25 +378,30 @@ Test(store, closing_calls_back_what_waits, .timeout = 60)
 
 Test(store, only_so_many_commands_wait, .timeout = 60)
 {
+	enum {
+		N = 6
+	};
 	struct rig rig;
-	struct rig_query q[3];
-	rig_begin(&rig, "max_pending = 2");
-	rig_run(&rig, 60);
-	for (int i = 0; i < 3; i++) {
+	struct rig_query q[N];
+	rig_begin(&rig, "timeout = 2s\nmax_pending = 4");
+	rig_fill(&rig, &rig.a, "select 1", "one");
+	rig_clear_l1(&rig.a);
+	for (int i = 0; i < N; i++) {
 		query_ask(&q[i], &rig, &rig.a, 0, "select 1");
 	}
 	cr_assert_not_null(q[0].handle);
-	cr_assert_null(q[2].handle);
-	for (int i = 0; i < 3; i++) {
+	cr_assert_null(q[N - 1].handle);
+	for (int i = 0; i < N; i++) {
 		query_wait(&q[i]);
 		query_end(&q[i]);
 	}
-	/* a commit that does not fit may not be forgotten */
-	uint64_t tags[3] = { 1, 2, 3 };
-	cr_assert(store_tokens(rig.a.stores[0], tags, 3, (store_tokens_fn)free, NULL));
-	rig_run(&rig, 20);
-	cr_assert_not(store_has_redis(rig.a.stores[1]), "the epoch is lost");
+	/* a commit that does not fit may not be forgotten: it costs the epoch */
+	static const uint64_t tags[N] = { 1, 2, 3, 4, 5, 6 };
+	cr_assert(rig_hits(&rig, &rig.a, 0, "select 1", "one"));
+	cr_assert(store_tokens(rig.a.stores[0], tags, N, (store_tokens_fn)free, NULL));
+	rig_run(&rig, 50);
 	rig_wait_usable(&rig, &rig.a);
+	cr_assert_not(rig_hits(&rig, &rig.a, 0, "select 1", NULL));
 	rig_end(&rig);
 }
 
@@ -406,6 +475,9 @@ Test(store, what_is_stored, .timeout = 60)
 		query_fill(&q, "value");
 		struct entry *e = store_get(q.store, &q.key, clock_now_ns());
 		cr_expect_eq(e != NULL, put_rows[i].stored, "%s", put_rows[i].what);
+		cr_expect_eq(
+		    metric_get(&rig.a.metrics[0]->cache_fills[METRIC_CACHE_L1]),
+		    put_rows[i].stored, "%s", put_rows[i].what);
 		entry_unref(e);
 		query_end(&q);
 		rig_run(&rig, 10);
@@ -413,4 +485,60 @@ Test(store, what_is_stored, .timeout = 60)
 			     put_rows[i].stored, "%s", put_rows[i].what);
 		rig_end(&rig);
 	}
+}
+
+/* Something that speaks on Redis's socket, but is none: each text is sent at once to
+ * whoever connects.  It may cost the connection, nothing else. */
+static const char *const nonsense[] = {
+	"+OK\r\n",
+	"+PONG\r\n+PONG\r\n",
+	"+PONG\r\n+OK\r\n$-1\r\n",
+	"-ERR max number of clients reached\r\n",
+	"HTTP/1.1 400 Bad Request\r\n\r\n",
+	"$999999999999\r\n",
+	"*2\r\n$4\r\nabcd\r\n$4\r\nab",
+	"*1000000000\r\n",
+	"*3\r\n*3\r\n*3\r\n*3\r\n*3\r\n*3\r\n*3\r\n*3\r\n*3\r\n*3\r\n",
+	"",
+};
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	unlink(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+Test(store, nonsense_costs_the_connection_only, .timeout = 60)
+{
+	struct rig rig;
+	rig_begin(&rig, NULL);
+	redis_server_kill(&rig.redis);
+	rig_run(&rig, 20);
+	for (size_t i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++) {
+		int listening = listen_at(rig.redis.socket);
+		for (int turn = 0; turn < 12; turn++) {
+			rig_run(&rig, 10);
+			int fd = accept(listening, NULL, NULL);
+			if (fd >= 0) {
+				(void)!write(fd, nonsense[i], strlen(nonsense[i]));
+				rig_run(&rig, 10);
+				(void)!write(fd, nonsense[i], strlen(nonsense[i]));
+				rig_run(&rig, 10);
+				close(fd);
+			}
+			store_has_redis(rig.a.stores[0]);
+		}
+		close(listening);
+	}
+	unlink(rig.redis.socket);
+	redis_server_restart(&rig.redis);
+	rig_wait_usable(&rig, &rig.a);
+	rig_fill(&rig, &rig.a, "select 1", "one");
+	cr_assert(rig_hits(&rig, &rig.a, 1, "select 1", "one"));
+	rig_end(&rig);
 }
