@@ -162,9 +162,12 @@ static void parse_explain(struct parse *parse, const struct node *node)
 	}
 	parse_top(parse, node_get(node, "query"));
 	st->is_select = false;
-	if (st->kind == PLAN_READ || st->kind == PLAN_SET) {
-		st->pins |= st->kind == PLAN_SET ? PIN_SETTING : 0;
-		st->set_kind = st->kind == PLAN_SET ? SET_UNREADABLE : st->set_kind;
+	if (st->kind == PLAN_SET) { /* set_config() */
+		st->pins |= PIN_SETTING;
+		st->set_kind = SET_UNREADABLE;
+		st->set_name = st->set_value = NULL;
+		st->kind = PLAN_OTHER;
+	} else if (st->kind == PLAN_READ) {
 		st->kind = PLAN_OTHER;
 	}
 }

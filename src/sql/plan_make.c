@@ -194,6 +194,7 @@ static struct plan *plan_one(const struct making *m, const struct node *root,
 	}
 	if (draft.hint_off && draft.bypass == BYPASS_NONE) {
 		draft.bypass = BYPASS_HINT;
+		draft.klass = PLAN_CLASS_NONE;
 	}
 	if (m->rules != NULL && draft.kind == PLAN_READ) {
 		m->rules(m->rules_arg, &draft, tables.names, tables.n);
