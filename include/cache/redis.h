@@ -59,10 +59,16 @@ struct redis_call {
 	void *arg;
 };
 
-/* Begins to connect.  EVENTS outlives the object; METRICS is the worker's shard.  0,
- * -ENOMEM, or -EINVAL for a bad URL. */
-int redis_new(struct loop *loop, const char *url, const struct redis_options *options,
-	      const struct redis_events *events, void *arg, struct metrics *metrics,
+struct redis_setup {
+	struct loop *loop;
+	const char *url;
+	const struct redis_events *events; /* outlives the object */
+	void *arg;			   /* of the events */
+	struct metrics *metrics;	   /* the worker's shard */
+};
+
+/* Begins to connect.  0, -ENOMEM, or -EINVAL for a bad URL. */
+int redis_new(const struct redis_setup *setup, const struct redis_options *options,
 	      struct redis **out) MUST_CHECK;
 /* Calls back everything without an answer, then, on a later turn, DONE; the object is
  * gone after that. */

@@ -63,9 +63,9 @@ struct versions *store_shared_versions(struct store_shared *shared);
 struct key_columns *store_shared_key_columns(struct store_shared *shared);
 /* A new configuration was swapped in: the size of L1.  On the main thread. */
 void store_shared_reload(struct store_shared *shared, const struct config *config);
-/* Something was changed in the database and no token was written for it (a commit with an
- * unknown outcome, DDL done elsewhere): nothing in L2 may be believed any more.  Before
- * versions_end(); any thread. */
+/* Something was changed in the database and no token was written for it (a commit with
+ * an unknown outcome, DDL done elsewhere): nothing in L2 may be believed any more.
+ * Before versions_end(); any thread. */
 void store_shared_lose(struct store_shared *shared);
 /* Before a scrape: sets what is known of L1 as a whole in the main thread's shard. */
 void store_shared_collect(struct store_shared *shared, struct metrics *metrics);

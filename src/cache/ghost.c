@@ -45,7 +45,7 @@ void ghost_free(struct ghost *ghost)
 
 static struct ghost_cell *ghost_set(struct ghost *ghost, uint64_t hash)
 {
-	return &ghost->cells[(uint32_t)(hash & ghost->mask) * WAYS];
+	return &ghost->cells[(size_t)(hash & ghost->mask) * WAYS];
 }
 
 static uint32_t ghost_print(uint64_t hash)

@@ -35,9 +35,13 @@
 /* What malloc and the table add to one entry: a header and rounding, a bucket. */
 #define ENTRY_OVERHEAD 40
 
+struct bucket {
+	struct entry *first; /* linked by place.chain */
+};
+
 struct shard {
 	alignas(64) pthread_mutex_t lock;
-	struct entry **buckets; /* owned; n_buckets chains */
+	struct bucket *buckets; /* owned; n_buckets chains */
 	size_t n_buckets;	/* a power of two */
 	struct dlist small;	/* newest at the head */
 	struct dlist main;
@@ -150,7 +154,7 @@ static void victims_unref(struct entry *victims)
 /* The link in its bucket that points at the entry of this key, or the chain's end. */
 static struct entry **shard_find(struct shard *shard, uint64_t hash, struct span key)
 {
-	struct entry **at = &shard->buckets[hash & (shard->n_buckets - 1)];
+	struct entry **at = &shard->buckets[hash & (shard->n_buckets - 1)].first;
 	while (*at != NULL && !((*at)->hash == hash && span_eq(entry_key(*at), key))) {
 		at = &(*at)->place.chain;
 	}
@@ -187,7 +191,7 @@ static struct entry *shard_unlink(struct shard *shard, struct entry **at)
 static void shard_evict_entry(struct shard *shard, struct entry *e,
 			      struct entry **victims)
 {
-	struct entry **at = &shard->buckets[e->hash & (shard->n_buckets - 1)];
+	struct entry **at = &shard->buckets[e->hash & (shard->n_buckets - 1)].first;
 	while (*at != e) {
 		require(*at != NULL);
 		at = &(*at)->place.chain;
@@ -233,15 +237,15 @@ static void shard_grow(struct shard *shard)
 		return;
 	}
 	size_t n = shard->n_buckets * 2;
-	struct entry **buckets = calloc(n, sizeof(*buckets));
+	struct bucket *buckets = calloc(n, sizeof(*buckets));
 	if (buckets == NULL) {
 		return;
 	}
 	for (size_t i = 0; i < shard->n_buckets; i++) {
-		struct entry *e = shard->buckets[i];
+		struct entry *e = shard->buckets[i].first;
 		while (e != NULL) {
 			struct entry *next = e->place.chain;
-			struct entry **to = &buckets[e->hash & (n - 1)];
+			struct entry **to = &buckets[e->hash & (n - 1)].first;
 			e->place.chain = *to;
 			*to = e;
 			e = next;
@@ -312,7 +316,8 @@ bool memory_put(struct memory *memory, struct entry *entry)
 	uint8_t hits = entry->place.hits;
 	entry->place.charge = charge;
 	entry_ref(entry);
-	struct entry **bucket = &shard->buckets[entry->hash & (shard->n_buckets - 1)];
+	struct entry **bucket =
+	    &shard->buckets[entry->hash & (shard->n_buckets - 1)].first;
 	entry->place.chain = *bucket;
 	*bucket = entry;
 	shard_queue(shard, entry, is_main);
@@ -333,9 +338,9 @@ void memory_clear(struct memory *memory)
 		struct entry *victims = NULL;
 		shard_lock(shard);
 		for (size_t b = 0; b < shard->n_buckets; b++) {
-			while (shard->buckets[b] != NULL) {
+			while (shard->buckets[b].first != NULL) {
 				struct entry *e =
-				    shard_unlink(shard, &shard->buckets[b]);
+				    shard_unlink(shard, &shard->buckets[b].first);
 				e->place.chain = victims;
 				victims = e;
 			}

@@ -142,9 +142,9 @@ static void redis_arm(struct redis *redis)
 	timer_start(redis->deadline, delay_ms, 0);
 }
 
+/* The request is in no list any more, or the whole list goes. */
 static void request_free(struct redis *redis, struct redis_request *request)
 {
-	dlist_remove(&request->link);
 	redis->n_requests--;
 	redis->n_bytes -= request->bytes;
 	metric_set(&redis->metrics->redis_pending, redis->n_requests);
@@ -172,10 +172,10 @@ static void redis_give_up(struct redis *redis, unsigned reason)
 
 static void redis_forget_late(struct redis *redis)
 {
-	struct dlist *link;
-	while ((link = dlist_head(&redis->late)) != NULL) {
+	dlist_each (link, next, &redis->late) {
 		request_free(redis, container_of(link, struct redis_request, link));
 	}
+	dlist_init(&redis->late);
 	require(redis->n_requests == 0 && redis->n_bytes == 0);
 }
 
@@ -241,6 +241,7 @@ static void redis_on_answer(void *owner, void *arg, const struct redis_answer *a
 	bool is_late = request->is_late;
 	histogram_observe(&redis->metrics->redis_duration,
 			  clock_now_ns() - request->sent_ns);
+	dlist_remove(&request->link);
 	request_free(redis, request);
 	unsigned reason = METRIC_REDIS_OTHER;
 	if (answer->kind == REDIS_ANSWER_ERROR) {
@@ -535,31 +536,30 @@ static void redis_on_end(struct loop_task *task)
 	}
 }
 
-int redis_new(struct loop *loop, const char *url, const struct redis_options *options,
-	      const struct redis_events *events, void *arg, struct metrics *metrics,
+int redis_new(const struct redis_setup *setup, const struct redis_options *options,
 	      struct redis **out)
 {
 	struct redis *redis = calloc(1, sizeof(*redis));
 	if (redis == NULL) {
 		return -ENOMEM;
 	}
-	redis->loop = loop;
+	redis->loop = setup->loop;
 	redis->options = *options;
-	redis->events = events;
-	redis->arg = arg;
-	redis->metrics = metrics;
+	redis->events = setup->events;
+	redis->arg = setup->arg;
+	redis->metrics = setup->metrics;
 	dlist_init(&redis->pending);
 	dlist_init(&redis->late);
 	loop_task_init(&redis->end, redis_on_end);
-	int r = redis_url_init(&redis->url, url);
+	int r = redis_url_init(&redis->url, setup->url);
 	if (r == REDIS_URL_E_INVALID) {
 		r = -EINVAL;
 	}
 	if (r == 0) {
-		r = timer_new(loop, redis_on_deadline, redis, &redis->deadline);
+		r = timer_new(redis->loop, redis_on_deadline, redis, &redis->deadline);
 	}
 	if (r == 0) {
-		r = timer_new(loop, redis_on_retry, redis, &redis->retry);
+		r = timer_new(redis->loop, redis_on_retry, redis, &redis->retry);
 	}
 	if (r < 0) {
 		redis_free(redis);

@@ -596,8 +596,12 @@ static int remote_open(struct remote *remote, const struct remote_setup *setup)
 	if (r < 0) {
 		return r;
 	}
-	r = redis_new(setup->loop, setup->url, &remote->options.redis, &redis_events,
-		      remote, setup->metrics, &remote->redis);
+	struct redis_setup redis_setup = { .loop = setup->loop,
+					   .url = setup->url,
+					   .events = &redis_events,
+					   .arg = remote,
+					   .metrics = setup->metrics };
+	r = redis_new(&redis_setup, &remote->options.redis, &remote->redis);
 	remote->keeper.redis = remote->redis;
 	return r;
 }

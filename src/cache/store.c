@@ -173,6 +173,26 @@ static void store_on_end(struct loop_task *task)
 	}
 }
 
+static int store_open_remote(struct store *store, struct store_shared *shared,
+			     const struct config *config)
+{
+	struct remote_setup setup = { .loop = store->loop,
+				      .url = config->redis_url,
+				      .prefix = config->redis_prefix,
+				      .epoch = &shared->epoch,
+				      .versions = shared->versions,
+				      .memory = shared->memory,
+				      .metrics = store->metrics };
+	struct remote_options options = remote_options(config);
+	int r = remote_new(&setup, &options, &store->remote);
+	if (r == -EINVAL) {
+		log_write(LOG_LEVEL_ERROR, NULL,
+			  "[redis] url is not readable: going on without Redis");
+		return 0;
+	}
+	return r;
+}
+
 int store_new(struct store_shared *shared, struct loop *loop,
 	      const struct config *config, struct metrics *metrics, struct store **out)
 {
@@ -185,26 +205,11 @@ int store_new(struct store_shared *shared, struct loop *loop,
 	store->metrics = metrics;
 	store->loop = loop;
 	loop_task_init(&store->end, store_on_end);
-	if (*config->redis_url != '\0') {
-		struct remote_setup setup = { .loop = loop,
-					      .url = config->redis_url,
-					      .prefix = config->redis_prefix,
-					      .epoch = &shared->epoch,
-					      .versions = shared->versions,
-					      .memory = shared->memory,
-					      .metrics = metrics };
-		struct remote_options options = remote_options(config);
-		int r = remote_new(&setup, &options, &store->remote);
-		if (r == -EINVAL) {
-			log_error(
-			    NULL,
-			    "[redis] url is not readable: going on without Redis");
-			r = 0;
-		}
-		if (r < 0) {
-			free(store);
-			return r;
-		}
+	int r =
+	    *config->redis_url == '\0' ? 0 : store_open_remote(store, shared, config);
+	if (r < 0) {
+		free(store);
+		return r;
 	}
 	*out = store;
 	return 0;
