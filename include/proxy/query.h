@@ -33,7 +33,8 @@ struct query {
 	struct plan *plan;	 /* a reference, or NULL */
 	struct capture *capture; /* owned, or NULL */
 	char *text;		 /* for the slow log with parameters; owned, or NULL */
-	uint64_t start_ns;	 /* last byte of the request */
+	char *parameters;  /* the same for the extended protocol; owned, or NULL */
+	uint64_t start_ns; /* last byte of the request */
 	uint64_t sent_ns;
 	uint16_t db_index;
 	uint8_t route;	  /* METRIC_ROUTE_ */

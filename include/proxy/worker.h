@@ -60,6 +60,9 @@ struct worker {
 	bool is_draining;
 	bool is_stopping;
 	bool store_closed;
+	uint64_t
+	    coarse_ns; /* clock_now_ns() at the last tick: within a tenth of a second */
+	uint64_t next_limits_ns; /* when the clients' time limits are checked again */
 	uint64_t drain_until_ns;
 	atomic_bool has_ended;	   /* the loop has returned */
 	_Atomic uint64_t alive_ns; /* last tick, for the watchdog */

@@ -4,9 +4,12 @@
 #include "proxy/client.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -78,12 +81,16 @@ void client_move(struct client *client, enum client_state to)
 	client->state = to;
 	client_count(client, to, 1);
 	require((to == CLIENT_BOUND) <= (client->server != NULL));
-	if (client->state == CLIENT_WAIT) {
+	if (to == CLIENT_WAIT) {
 		client->since_ns = clock_now_ns();
 		dlist_remove(&client->timed);
 		dlist_push_tail(&client->worker->waiting, &client->timed);
 	} else if (to != CLIENT_AUTH && to != CLIENT_WELCOME) {
+		client->since_ns = client->worker->coarse_ns;
 		dlist_remove(&client->timed);
+	}
+	if (to == CLIENT_BOUND) {
+		client->tx_since_ns = client->worker->coarse_ns;
 	}
 }
 
@@ -155,6 +162,18 @@ static void client_free(struct loop_task *task)
 	free(client);
 }
 
+/* A Unix socket refuses these, and does not need them. */
+static void client_tune_socket(const struct config *config, int fd)
+{
+	int on = config->tcp_keepalive ? 1 : 0;
+	unsigned int timeout_ms = (unsigned int)config->tcp_user_timeout_ms;
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	if (timeout_ms > 0) {
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+				 sizeof(timeout_ms));
+	}
+}
+
 void client_accept(struct worker *worker, int fd, const char *peer)
 {
 	struct client *client = calloc(1, sizeof(*client));
@@ -179,6 +198,7 @@ void client_accept(struct worker *worker, int fd, const char *peer)
 		close(fd);
 		return;
 	}
+	client_tune_socket(worker->config, fd);
 	dlist_push_tail(&worker->clients, &client->link);
 	dlist_push_tail(&worker->logins, &client->timed);
 	worker->n_clients++;

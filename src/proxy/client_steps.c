@@ -416,8 +416,10 @@ void client_release(struct client *client)
 void client_after_transaction(struct client *client)
 {
 	struct server *server = client->server;
+	client->since_ns = client->worker->coarse_ns;
 	if (server->tx_status == 'I') {
 		plan_unref(steal(&client->portal_plan));
+		client->tx_since_ns = client->since_ns;
 	}
 	client_release(client);
 	if (client->worker->is_draining && client->session.tx_status == 'I') {

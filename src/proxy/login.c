@@ -107,6 +107,22 @@ static int login_add_setting(void *arg, struct span name, struct span value)
 	return 0;
 }
 
+/* application_name_add_host: `name - address:port`, as PgBouncer writes it. */
+static void login_add_host(struct client *client)
+{
+	struct login *login = client->login;
+	char name[256] = "app";
+	for (unsigned i = 0; i < login->n_settings; i++) {
+		if (strcmp(login->settings[i].name, "application_name") == 0) {
+			snprintf(name, sizeof(name), "%.128s",
+				 login->settings[i].value);
+		}
+	}
+	size_t n = strlen(name);
+	snprintf(name + n, sizeof(name) - n, " - %s", client->peer);
+	(void)login_add_setting(client, SPAN_LIT("application_name"), span_str(name));
+}
+
 static bool login_is_replication(struct span value)
 {
 	return value.p != NULL && !span_ieq(value, SPAN_LIT("off")) &&
@@ -140,6 +156,9 @@ static bool login_parameters(struct client *client, const struct startup *startu
 	if (login_is_replication(startup_param(startup, "replication"))) {
 		client_close(client, CLIENT_CLOSE_REPLICATION);
 		return false;
+	}
+	if (client->worker->config->application_name_add_host) {
+		login_add_host(client);
 	}
 	return true;
 }

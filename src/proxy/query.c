@@ -316,6 +316,53 @@ bool query_prepare_fill(struct client *client, const struct request *request,
 
 /* Query objects */
 
+/* `$1 = 'x', $2 = NULL`, as PostgreSQL logs them; binary values as \\x and hex. */
+static void query_write_parameters(const struct request *request, struct buf *out)
+{
+	struct reader values = reader_make(request->bind->values);
+	for (size_t i = 0; i < request->bind->n_values; i++) {
+		struct span value = message_bind_value(&values);
+		buf_printf(out, "%s$%zu = ", i ? ", " : "", i + 1);
+		if (value.p == NULL) {
+			buf_append_str(out, "NULL");
+			continue;
+		}
+		bool binary = message_bind_format(request->bind, i) == 1;
+		buf_append_str(out, binary ? "'\\x" : "'");
+		for (size_t k = 0; k < value.n && buf_ok(out); k++) {
+			if (binary) {
+				buf_printf(out, "%02x", value.p[k]);
+			} else if (value.p[k] == '\'') {
+				buf_append_str(out, "''");
+			} else {
+				buf_append_u8(out, value.p[k]);
+			}
+		}
+		buf_append_str(out, "'");
+	}
+}
+
+/* For the slow log: a simple text has its values in it, an extended one beside it. */
+static void query_keep_parameters(struct query *query, const struct request *request)
+{
+	if (request->statement == NULL) {
+		size_t n =
+		    request->text.n < SLOW_TEXT_MAX ? request->text.n : SLOW_TEXT_MAX;
+		query->text = strndup((const char *)request->text.p, n);
+		return;
+	}
+	if (request->bind == NULL) {
+		return;
+	}
+	struct buf text;
+	buf_init(&text, SLOW_TEXT_MAX);
+	query_write_parameters(request, &text);
+	if (text.len > 0) {
+		query->parameters = strndup((const char *)text.data, text.len);
+	}
+	buf_fini(&text);
+}
+
 struct query *query_new(struct client *client, const struct request *request,
 			uint8_t route)
 {
@@ -327,10 +374,8 @@ struct query *query_new(struct client *client, const struct request *request,
 	query->start_ns = query->sent_ns = clock_now_ns();
 	query->db_index = client->pool->shared->db_index;
 	query->route = route;
-	if (client->worker->config->log_parameters && request->statement == NULL) {
-		size_t n =
-		    request->text.n < SLOW_TEXT_MAX ? request->text.n : SLOW_TEXT_MAX;
-		query->text = strndup((const char *)request->text.p, n);
+	if (client->worker->config->log_parameters) {
+		query_keep_parameters(query, request);
 	}
 	return query;
 }
@@ -370,6 +415,7 @@ void query_free(struct query *query)
 		capture_free(query->capture);
 		plan_unref(query->plan);
 		free(query->text);
+		free(query->parameters);
 		free(query);
 	}
 }
@@ -409,8 +455,9 @@ static void query_log_slow(struct worker *worker, const struct query *query,
 	if (text == NULL && query->plan != NULL) {
 		text = query->plan->normalized;
 	}
-	struct span none = { 0 };
-	log_slow_query(NULL, took_ns / 1000U, span_str(text ? text : ""), none);
+	const char *parameters = query->parameters ? query->parameters : "";
+	log_slow_query(NULL, took_ns / 1000U, span_str(text ? text : ""),
+		       span_str(parameters));
 }
 
 void query_finish(struct worker *worker, struct query *query)

@@ -31,7 +31,8 @@
 #include "upstream/server.h"
 #include "upstream/statement.h"
 
-#define WORKER_TICK_MS 100
+#define WORKER_TICK_MS	 100
+#define WORKER_LIMITS_NS UINT64_C(250000000)
 /* libpg_query and the walk over its tree recurse with the nesting of a statement, which
  * the planner bounds; only what is touched of the stack exists. */
 #define WORKER_STACK   ((size_t)64 << 20)
@@ -166,6 +167,86 @@ static void worker_check_times(struct worker *worker, uint64_t now)
 	}
 }
 
+/* The limits of one client: the user's own, or everybody's. */
+struct worker_limits {
+	uint64_t idle_ns;
+	uint64_t idle_tx_ns;
+	uint64_t query_ns;
+	uint64_t tx_ns;
+};
+
+static struct worker_limits worker_limits_of(const struct worker *worker,
+					     const struct client *client)
+{
+	const struct config *config = worker->config;
+	const struct config_user *user =
+	    config_find_user(config, span_str(client->pool->shared->user));
+	struct worker_limits limits = {
+		.idle_ns = user ? user->client_idle_timeout_ms
+				: config->client_idle_timeout_ms,
+		.idle_tx_ns = user ? user->idle_transaction_timeout_ms
+				   : config->idle_transaction_timeout_ms,
+		.query_ns = user ? user->query_timeout_ms : config->query_timeout_ms,
+		.tx_ns = user ? user->transaction_timeout_ms
+			      : config->transaction_timeout_ms,
+	};
+	limits.idle_ns *= 1000000U;
+	limits.idle_tx_ns *= 1000000U;
+	limits.query_ns *= 1000000U;
+	limits.tx_ns *= 1000000U;
+	return limits;
+}
+
+static bool worker_is_over(uint64_t now, uint64_t since, uint64_t limit)
+{
+	return limit != 0 && now > since && now - since > limit;
+}
+
+static void worker_check_client(struct worker *worker, struct client *client,
+				uint64_t now)
+{
+	struct worker_limits limits = worker_limits_of(worker, client);
+	struct server *server = client->server;
+	if (server == NULL) {
+		if (client->state == CLIENT_IDLE &&
+		    worker_is_over(now, client->since_ns, limits.idle_ns)) {
+			client_close(client, CLIENT_CLOSE_IDLE_TIMEOUT);
+		}
+		return;
+	}
+	bool in_tx = client->session.tx_status != 'I';
+	if (server->owed.n > 0) {
+		if (worker_is_over(now, server->query_sent_ns, limits.query_ns)) {
+			client_close(client, CLIENT_CLOSE_QUERY_TIMEOUT);
+			return;
+		}
+	} else if (in_tx && worker_is_over(now, client->since_ns, limits.idle_tx_ns)) {
+		client_close(client, CLIENT_CLOSE_IDLE_TX_TIMEOUT);
+		return;
+	} else if (!in_tx && worker_is_over(now, client->since_ns, limits.idle_ns)) {
+		client_close(client, CLIENT_CLOSE_IDLE_TIMEOUT);
+		return;
+	}
+	if (in_tx && worker_is_over(now, client->tx_since_ns, limits.tx_ns)) {
+		client_close(client, CLIENT_CLOSE_TX_TIMEOUT);
+	}
+}
+
+/* Every client, four times a second. */
+static void worker_check_clients(struct worker *worker, uint64_t now)
+{
+	if (now < worker->next_limits_ns) {
+		return;
+	}
+	worker->next_limits_ns = now + WORKER_LIMITS_NS;
+	dlist_each (l, tmp, &worker->clients) {
+		struct client *client = container_of(l, struct client, link);
+		if (client->state >= CLIENT_IDLE) {
+			worker_check_client(worker, client, now);
+		}
+	}
+}
+
 static void worker_tell(struct worker *worker)
 {
 	struct planner_counts counts;
@@ -257,7 +338,9 @@ static void worker_on_tick(void *arg)
 	struct worker *worker = arg;
 	uint64_t now = clock_now_ns();
 	atomic_store(&worker->alive_ns, now);
+	worker->coarse_ns = now;
 	worker_check_times(worker, now);
+	worker_check_clients(worker, now);
 	server_reset_tick(worker);
 	worker_tell(worker);
 	worker_check_phase(worker);
@@ -343,6 +426,7 @@ int worker_new(struct proxy *proxy, unsigned index, struct worker **out)
 	}
 	worker->proxy = proxy;
 	worker->index = index;
+	worker->coarse_ns = clock_now_ns();
 	worker->config = proxy_config(proxy);
 	worker->users = proxy_users(proxy);
 	worker->config_epoch = atomic_load(&proxy->config_epoch);

@@ -272,6 +272,53 @@ static void pool_on_connect(void *arg, struct server_socket *socket,
 	pool_grow(pool);
 }
 
+/* max_db_connections and max_user_connections count over several pools. */
+static bool pool_is_within(struct pool *pool)
+{
+	struct upstream *up = pool->upstream;
+	struct pool_shared *own = pool->shared;
+	const struct config *config = up->config;
+	const struct config_database *db =
+	    config_find_database(config, span_str(own->database));
+	const struct config_user *user = config_find_user(config, span_str(own->user));
+	unsigned max_db = db ? db->max_db_connections : config->max_db_connections;
+	unsigned max_user =
+	    user ? user->max_user_connections : config->max_user_connections;
+	if (max_db == 0 && max_user == 0) {
+		return true;
+	}
+	unsigned n_db = 0;
+	unsigned n_user = 0;
+	pthread_mutex_lock(&up->pools->lock);
+	dlist_each (l, tmp, &up->pools->all) {
+		struct pool_shared *other = container_of(l, struct pool_shared, link);
+		unsigned n = atomic_load(&other->n_servers);
+		n_db += strcmp(other->database, own->database) == 0 ? n : 0;
+		n_user += strcmp(other->user, own->user) == 0 ? n : 0;
+	}
+	pthread_mutex_unlock(&up->pools->lock);
+	return (max_db == 0 || n_db < max_db) && (max_user == 0 || n_user < max_user);
+}
+
+/* A limit over several pools is reached: an idle connection of another pool gives way.
+ * It is closed; the place it leaves is taken by whoever asks next. */
+static bool pool_make_room(struct pool *pool)
+{
+	dlist_each (l, tmp, &pool->upstream->all) {
+		struct pool *other = container_of(l, struct pool, link);
+		bool shares =
+		    strcmp(other->shared->database, pool->shared->database) == 0 ||
+		    strcmp(other->shared->user, pool->shared->user) == 0;
+		if (other == pool || !shares || dlist_is_empty(&other->idle)) {
+			continue;
+		}
+		server_close(container_of(other->idle.prev, struct server, link),
+			     SERVER_CLOSE_EXCESS);
+		return true;
+	}
+	return false;
+}
+
 /* Takes one place in the account of all workers. */
 static bool pool_reserve(struct pool_shared *shared)
 {
@@ -335,7 +382,14 @@ static bool pool_try_connect(struct pool *pool)
 {
 	struct pool_shared *shared = pool->shared;
 	if (pool->upstream->is_closing ||
-	    clock_now_ns() < atomic_load(&shared->retry_ns) || !pool_reserve(shared)) {
+	    clock_now_ns() < atomic_load(&shared->retry_ns)) {
+		return false;
+	}
+	if (!pool_is_within(pool) &&
+	    (pool->n_waiting == 0 || !pool_make_room(pool) || !pool_is_within(pool))) {
+		return false;
+	}
+	if (!pool_reserve(shared)) {
 		return false;
 	}
 	if (pool_connect(pool) < 0) {
@@ -366,6 +420,19 @@ static void pool_grow(struct pool *pool)
 
 /* The door */
 
+/* One that lay idle for long is asked whether it still works, and for its settings,
+ * before anybody gets it; it comes back through pool_give(). */
+static bool pool_check_first(struct pool *pool, struct server *server, uint64_t now)
+{
+	uint64_t delay = pool->upstream->config->server_check_delay_ms * 1000000U;
+	if (delay == 0 || now - server->idle_since_ns <= delay) {
+		return false;
+	}
+	server_move(server, SERVER_BUSY);
+	pool->upstream->ops->opened(server);
+	return true;
+}
+
 struct server *pool_take(struct pool *pool)
 {
 	uint64_t now = 0;
@@ -379,6 +446,9 @@ struct server *pool_take(struct pool *pool)
 		if (now - server->idle_since_ns > POOL_PEEK_AFTER_NS &&
 		    stream_is_stirred(&server->stream)) {
 			server_close(server, SERVER_CLOSE_CHECK_FAILED);
+			continue;
+		}
+		if (pool_check_first(pool, server, now)) {
 			continue;
 		}
 		server_move(server, SERVER_BUSY);
@@ -424,7 +494,7 @@ void pool_give(struct pool *pool, struct server *server)
 		server_close(server, SERVER_CLOSE_EXCESS);
 		return;
 	}
-	if (server->expires_ns != 0 && now >= server->expires_ns) {
+	if (now >= server->expires_ns) {
 		server_close(server, SERVER_CLOSE_LIFETIME);
 		return;
 	}
@@ -481,7 +551,7 @@ static void pool_close_stale(struct pool *pool, uint64_t now)
 		struct server *server = container_of(l, struct server, link);
 		l = l->prev;
 		unsigned n = atomic_load(&shared->n_servers);
-		bool is_old = server->expires_ns != 0 && now >= server->expires_ns;
+		bool is_old = now >= server->expires_ns;
 		bool is_idle = idle_ns != 0 && now - server->idle_since_ns >= idle_ns &&
 			       n > atomic_load(&shared->min);
 		if (is_old || is_idle || n > atomic_load(&shared->max)) {

@@ -94,12 +94,11 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 	server->pid = server_socket_pid(socket);
 	server->connected_ns = clock_now_ns();
 	server->idle_since_ns = server->connected_ns;
-	/* up to a tenth earlier, so that connections opened together end apart (T-93)
-	 */
+	/* up to a tenth earlier, so that connections opened together end apart (T-93);
+	 * 0: every connection is used once */
 	uint64_t life = (uint64_t)up->config->server_lifetime_ms * 1000000U;
 	server->expires_ns =
-	    life ? server->connected_ns + life - (uint64_t)random() % (life / 10 + 1)
-		 : 0;
+	    server->connected_ns + life - (uint64_t)random() % (life / 10 + 1);
 	dlist_init(&server->link);
 	owed_init(&server->owed);
 	prepared_init(&server->prepared, up->config->max_prepared_statements);
