@@ -23,9 +23,10 @@
 struct constant;
 struct message_bind;
 
-#define WRITES_MAX_BYTES 65536 /* of facts in one transaction; more: everything moves \
-				*/
-#define COMMIT_MAX_TAGS 4096   /* of one commit; more: everything moves */
+#define WRITES_MAX_BYTES                                                            \
+	65536		     /* of facts in one transaction; more: everything moves \
+			      */
+#define COMMIT_MAX_TAGS 1000 /* of one commit; more: everything moves */
 
 struct writes {
 	struct buf rows; /* struct write_row with its values, one behind the other */

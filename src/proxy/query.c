@@ -485,12 +485,7 @@ void query_served(struct worker *worker, struct client *client,
 	uint64_t now = clock_now_ns();
 	metric_add(&m->queries[route], 1);
 	histogram_observe(&m->query_duration[route], now - start_ns);
-	metric_add(&worker->metrics->cache_saved, entry->server_ns);
-	unsigned tier =
-	    route == METRIC_ROUTE_L1_HIT ? METRIC_CACHE_L1 : METRIC_CACHE_REDIS;
-	histogram_observe_age(&worker->metrics->cache_entry_age[tier],
-			      now > entry->created_ns ? now - entry->created_ns : 0);
-	if (entry->rule >= 0) {
+	if (entry->rule >= 0 && (size_t)entry->rule < worker->config->n_rules) {
 		struct metrics_rule *rule = metrics_rule(
 		    worker->metrics, worker->config->rules[entry->rule].index);
 		metric_add(&rule->rule_hits, 1);
