@@ -144,11 +144,11 @@ static bool database_compose(struct database *database, const struct config *con
 	uint64_t tag = 0;
 	const struct config_database *line =
 	    config_find_database(config, span_str(database->name));
-	database->is_elsewhere =
-	    line == NULL ||
-	    database_make_tag(line, span_str(database->name), &tag) < 0 ||
-	    tag != database->tag;
-	if (database->is_elsewhere) {
+	bool is_here = line != NULL &&
+		       database_make_tag(line, span_str(database->name), &tag) == 0 &&
+		       tag == database->tag;
+	atomic_store(&database->is_elsewhere, !is_here);
+	if (!is_here) {
 		return false;
 	}
 	pthread_mutex_lock(&database->lock);

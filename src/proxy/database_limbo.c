@@ -127,32 +127,39 @@ static void limbo_end(struct database *database, struct limbo *limbo)
 	free(limbo);
 }
 
+/* The process of LIMBO is gone. */
+static void limbo_is_gone(struct database *database, struct limbo *limbo, bool is_first)
+{
+	if (is_first) {
+		/* no tokens were written for it: Redis must not be believed */
+		store_shared_lose(database->databases->store);
+	}
+	log_info(NULL, "database %s: lost session %u has ended", database->name,
+		 (unsigned)limbo->pid);
+	limbo_end(database, limbo);
+}
+
 static void limbo_on_done(void *arg, const char *error)
 {
 	struct database *database = arg;
-	bool is_lost = false;
+	bool is_first = true;
 	database->is_asking_limbo = false;
 	database_answered(database, "ask for lost sessions", error);
 	dlist_each (it, tmp, &database->limbo) {
 		struct limbo *limbo = container_of(it, struct limbo, link);
-		bool is_gone = limbo->is_asked && !limbo->is_seen && error == NULL;
-		bool was_asked = limbo->is_asked;
-		limbo->is_asked = limbo->is_seen = false;
-		if (is_gone) {
-			if (!is_lost) {
-				/* no tokens were written for it: Redis must not be
-				 * believed */
-				store_shared_lose(database->databases->store);
-				is_lost = true;
-			}
-			log_info(NULL, "database %s: lost session %u has ended",
-				 database->name, (unsigned)limbo->pid);
-			limbo_end(database, limbo);
-		} else if (was_asked) {
-			/* the others are asked for first, the next time */
-			dlist_remove(it);
-			dlist_push_head(&database->limbo, it);
+		if (!limbo->is_asked) {
+			continue;
 		}
+		limbo->is_asked = false;
+		if (error == NULL && !limbo->is_seen) {
+			limbo_is_gone(database, limbo, is_first);
+			is_first = false;
+			continue;
+		}
+		/* the others are asked for first, the next time */
+		limbo->is_seen = false;
+		dlist_remove(it);
+		dlist_push_head(&database->limbo, it);
 	}
 }
 
