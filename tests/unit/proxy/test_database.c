@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -389,6 +390,54 @@ Test(database, follows_a_reload, .timeout = 60)
 	(void)run_for(&rig, 300, never);
 	cr_assert_eq(databases_state(rig.databases, states, 4), 1);
 	cr_assert(states[0].is_up);
+	end(&rig);
+}
+
+/* What a worker does, as fast as it can. */
+static void *work(void *arg)
+{
+	struct rig *rig = arg;
+	uint64_t tags[] = { 1, 2 };
+	for (unsigned i = 0; i < 300; i++) {
+		size_t n = 0;
+		struct database *db = database_find(rig->databases, span_str(rig->name),
+						    SPAN_LIT("postgres"), NULL);
+		struct catalog *catalog = database_catalog(db);
+		cr_assert(catalog == NULL || database_catalog_version(db) != 0);
+		catalog_unref(catalog);
+		versions_begin(rig->versions, rig->own);
+		database_changed(db);
+		versions_begin(rig->versions, tags[0]);
+		database_limbo(db, i, tags, 1, false);
+		(void)database_prepared(db, SPAN_LIT("a"), tags, 2);
+		free(database_unprepare(db, SPAN_LIT("a"), &n));
+		(void)database_is_up(db);
+		usleep(500);
+	}
+	return NULL;
+}
+
+static bool is_settled(struct rig *rig)
+{
+	struct database_state state;
+	return databases_state(rig->databases, &state, 1) == 1 && state.n_limbo == 0 &&
+	       is_idle(rig);
+}
+
+Test(database, serves_many_threads, .timeout = 60)
+{
+	struct rig rig;
+	pthread_t threads[4];
+	begin(&rig, "d_threads");
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		cr_assert_eq(pthread_create(&threads[i], NULL, work, &rig), 0);
+	}
+	(void)run_for(&rig, 300, never);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		pthread_join(threads[i], NULL);
+	}
+	cr_assert(run_for(&rig, 20000, is_settled));
+	cr_assert(versions_is_idle(rig.versions, 1));
 	end(&rig);
 }
 
