@@ -130,7 +130,9 @@ struct plan {
 	uint8_t set_kind;     /* enum plan_set_kind */
 	bool set_local;       /* SET LOCAL, set_config(.., true) */
 	bool suspect;         /* may change the session behind our back: DO, CALL, a user's
-	                       * volatile function; see proxy/session.h */
+	                       * volatile function, a text that cannot be parsed; see
+	                       * proxy/session.h.  A statement that failed and took its
+	                       * transaction with it changed nothing. */
 	bool writes_all;      /* may write any relation of the database */
 	bool is_rollback_to;  /* PLAN_SAVEPOINT: ROLLBACK TO */
 	bool begin_plain;     /* PLAN_BEGIN without an isolation level or READ COMMITTED */

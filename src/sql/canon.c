@@ -380,21 +380,33 @@ static bool canon_is_veiled(struct span v)
 	if (unicode) {
 		return true; /* UESCAPE may make any letter the escape */
 	}
-	size_t first = escape ? 2 : 1;
-	for (size_t i = first; i + 1 < v.n; i++) {
-		if (v.p[i] == '\'') {
-			if (v.p[i + 1] != '\'') {
-				return true;
-			}
-			i++;
+	const uint8_t *end = v.p + v.n - 1; /* where the closing quote should be */
+	const uint8_t *p = v.p + (escape ? 2 : 1);
+	while (p < end && (p = memchr(p, '\'', (size_t)(end - p))) != NULL) {
+		if (p[1] != '\'') {
+			return true;
 		}
+		p += 2;
 	}
 	return false;
 }
 
+/* All four words have a w or a y in them; a long vector of numbers has none.  The
+ * compiler makes this loop look at many bytes at once. */
+static bool canon_has_w_or_y(struct span v)
+{
+	uint8_t found = 0;
+	for (size_t i = 0; i < v.n; i++) {
+		uint8_t c = v.p[i] | 0x20;
+		found |= (uint8_t)((c == 'w') | (c == 'y'));
+	}
+	return found != 0;
+}
+
 bool canon_may_be_now(struct span value)
 {
-	for (size_t i = 0; i < value.n; i++) {
+	size_t n = canon_has_w_or_y(value) ? value.n : 0;
+	for (size_t i = 0; i < n; i++) {
 		uint8_t c = value.p[i] | 0x20;
 		if ((c == 'n' || c == 't' || c == 'y') && canon_now_at(value, i)) {
 			return true;

@@ -156,8 +156,8 @@ static void classify_field(struct classify *c, const char *name)
 	}
 	if (info.may_write) {
 		classify_danger(c);
-	} else if (info.is_system ? strncmp(name, "pg_", 3) == 0 :
-				    info.volatility != VOLATILITY_IMMUTABLE) {
+	} else if (info.is_system ? strncmp(name, "pg_", 3) == 0
+				  : info.volatility != VOLATILITY_IMMUTABLE) {
 		classify_bypass(c, BYPASS_VOLATILE_FUNCTION);
 	}
 }

@@ -163,7 +163,7 @@ static struct plan *plan_simple(const struct making *m, enum plan_kind kind,
 				enum bypass_reason bypass)
 {
 	struct plan draft = { .kind = (uint8_t)kind, .bypass = (uint8_t)bypass };
-	draft.writes_all = kind == PLAN_UNPARSED;
+	draft.writes_all = draft.suspect = kind == PLAN_UNPARSED;
 	plan_common(m, &draft);
 	draft.normalized = plan_normalize(m->maker, m->scan);
 	return plan_freeze(&draft);

@@ -74,6 +74,7 @@ int planner_new(size_t max_shapes, size_t max_text, planner_rules_fn rules,
 	struct plan draft = { .kind = PLAN_UNPARSED,
 			      .bypass = BYPASS_UNPARSABLE,
 			      .writes_all = true,
+			      .suspect = true,
 			      .hint_ttl_s = -1,
 			      .rule = -1 };
 	planner->unparsed = plan_freeze(&draft);

@@ -65,8 +65,7 @@ void scan_init(struct scan *scan, size_t max_text)
 {
 	require(scan != NULL);
 	*scan = (struct scan){ 0 };
-	/* A one-byte constant becomes two bytes, and a space may come before it. */
-	buf_init(&scan->shape, max_text * 2 + 64);
+	buf_init(&scan->shape, max_text * 3 + 1);
 }
 
 void scan_fini(struct scan *scan)
@@ -74,15 +73,17 @@ void scan_fini(struct scan *scan)
 	buf_fini(&scan->shape);
 }
 
-/* Puts a token into the shape. */
-static void scan_emit(struct walk *w, const void *p, size_t n)
+/* Puts a token into the shape, which has room for it: see scan_text(). */
+static inline void scan_emit(struct walk *w, const void *p, size_t n)
 {
 	struct buf *shape = &w->scan->shape;
+	uint8_t *to = shape->data + shape->len;
 	if (w->space && shape->len > 0) {
-		buf_append_u8(shape, ' ');
+		*to++ = ' ';
 	}
 	w->space = false;
-	buf_append(shape, p, n);
+	memcpy(to, p, n);
+	shape->len = (size_t)(to + n - shape->data);
 	if (!w->in_statement) {
 		w->in_statement = true;
 		w->scan->n_statements++;
@@ -324,11 +325,13 @@ static void scan_number(struct walk *w, const uint8_t *start)
 /* Statements whose plan depends on the value of a constant. */
 static bool scan_needs_values(struct span word)
 {
-	static const char *const words[] = { "set",	 "prepare", "commit",
-					     "rollback", "end",	    "abort",
-					     "reset",	 "start",   "begin" };
+	static const struct span words[] = {
+		SPAN_LIT("set"),      SPAN_LIT("prepare"), SPAN_LIT("commit"),
+		SPAN_LIT("rollback"), SPAN_LIT("end"),	   SPAN_LIT("abort"),
+		SPAN_LIT("reset"),    SPAN_LIT("start"),   SPAN_LIT("begin"),
+	};
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		if (span_ieq(word, span_str(words[i]))) {
+		if (span_ieq(word, words[i])) {
 			return true;
 		}
 	}
@@ -571,7 +574,7 @@ static int scan_self(struct walk *w)
 	}
 	if (*p == ';' && !w->in_statement) {
 		/* An empty statement: no token of its own. */
-		buf_append_u8(&w->scan->shape, ';');
+		w->scan->shape.data[w->scan->shape.len++] = ';';
 		return r;
 	}
 	scan_emit(w, p, 1);
@@ -623,6 +626,10 @@ int scan_text(struct scan *scan, struct span text)
 {
 	require(scan != NULL);
 	buf_reset(&scan->shape);
+	/* A token gives at most its own length, two for a constant, and a space. */
+	if (buf_reserve(&scan->shape, text.n * 3 + 1) == NULL) {
+		return -ENOMEM;
+	}
 	scan->n_consts = scan->n_seen = 0;
 	scan->hint = span_make(NULL, 0);
 	scan->n_statements = scan->max_param = 0;
@@ -647,5 +654,5 @@ int scan_text(struct scan *scan, struct span text)
 	if (scan_level_depth(&w.levels[0]) > SCAN_MAX_DEPTH) {
 		return SCAN_E_DEEP;
 	}
-	return buf_ok(&scan->shape) ? 0 : -ENOMEM;
+	return 0;
 }

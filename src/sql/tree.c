@@ -6,10 +6,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pg_query.h>
-#include <pg_query/pg_query.pb-c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if __has_include(<pg_query/pg_query.pb-c.h>)
+#include <pg_query/pg_query.pb-c.h>
+#else /* as upstream installs it */
+#include <protobuf/pg_query.pb-c.h>
+#endif
 
 /* A struct node is a ProtobufCMessage by another name. */
 struct tree {
