@@ -55,17 +55,19 @@ def test_server_killed_in_traffic(pgrecall, own_postgres):
             except psycopg.Error:
                 time.sleep(0.05)
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(4)]
     for thread in threads:
         thread.start()
-    for _ in range(2):
-        wait_for(lambda: all(good), 10, "traffic")
-        own_postgres.kill()
-        time.sleep(0.5)
-        own_postgres.start()
-        good[:] = [0] * 4
-    wait_for(lambda: all(good), 30, "traffic after the restarts")
-    stop.set()
+    try:
+        for _ in range(2):
+            wait_for(lambda: all(good), 10, "traffic")
+            own_postgres.kill()
+            time.sleep(0.5)
+            own_postgres.start()
+            good[:] = [0] * 4
+        wait_for(lambda: all(good), 30, "traffic after the restarts")
+    finally:
+        stop.set()
     for thread in threads:
         thread.join(30)
     assert not wrong
