@@ -33,6 +33,7 @@ struct writes {
 	bool all;	 /* any relation of the database may have been written */
 	bool ddl;	 /* the catalogue may have been changed */
 	bool any;	 /* something was written at all */
+	uint32_t catalog_version; /* that the facts were found with, when any */
 };
 
 /* Where an operand's value comes from. */
@@ -57,7 +58,10 @@ void writes_add(struct writes *writes, const struct plan *plan,
 /* Tags in flight for one commit; owned by the item whose answer decides it. */
 struct commit {
 	struct database *database;
+	uint32_t
+	    catalog_version; /* that its tags were found with; 0: none was needed */
 	bool ddl;
+	bool has_db;	  /* the database's own tag is among them */
 	bool prepares;	  /* PREPARE TRANSACTION: stay in flight under gid */
 	bool tokens_done; /* fresh tokens are in Redis, or it was given up */
 	char *gid;	  /* owned, or NULL */
@@ -70,5 +74,8 @@ struct commit {
 struct commit *commit_begin(const struct writes *writes, struct database *database,
 			    struct versions *versions, struct key_columns *columns,
 			    bool *failed);
+/* The answer is here: adds the database's own tag when the catalogue has changed since
+ * the facts were found.  Before the tokens are written. */
+void commit_recheck(struct commit *commit, struct versions *versions);
 /* The answer is here and nobody has been told: ends the tags and frees. */
 void commit_end(struct commit *commit, struct versions *versions, bool moved);

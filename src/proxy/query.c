@@ -309,8 +309,14 @@ bool query_prepare_fill(struct client *client, const struct request *request,
 	/* The words are noted before the query is sent, so that a write which commits
 	 * while it runs makes the fill useless, and one which was committing already
 	 * forbids it. */
-	fill->may_store = versions_note(client->worker->versions, &fill->notes) &&
-			  tags.may_store && !tags.overflow;
+	bool idle = versions_note(client->worker->versions, &fill->notes);
+	/* A plan from before a catalogue was published could note the database's word
+	 * after DDL has let it go, with the tags of the old catalogue.  The version is
+	 * published before the word is let go, so comparing it after the note closes
+	 * that. */
+	fill->may_store =
+	    idle && tags.may_store && !tags.overflow &&
+	    plan->catalog_version == database_catalog_version(client->database);
 	return fill->may_store;
 }
 

@@ -157,6 +157,9 @@ static bool server_decide_commit(struct server *server, struct owed *head, bool 
 	if (commit == NULL) {
 		return true;
 	}
+	if (moved) {
+		commit_recheck(commit, worker->versions);
+	}
 	if (moved && !commit->tokens_done && server_ask_tokens(server, commit)) {
 		return false;
 	}

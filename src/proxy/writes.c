@@ -128,6 +128,11 @@ void writes_add(struct writes *writes, const struct plan *plan,
 	if (!is_write && plan->kind != PLAN_MULTI) {
 		return;
 	}
+	if (is_write && !writes->any) {
+		writes->catalog_version = plan->catalog_version;
+	} else if (is_write && writes->catalog_version != plan->catalog_version) {
+		writes->all = true; /* found with different catalogues */
+	}
 	writes->any = writes->any || is_write;
 	writes->all = writes->all || plan->writes_all || plan->kind == PLAN_UNPARSED;
 	/* a text that we cannot read may change the catalogue as well */
@@ -222,6 +227,20 @@ static void commit_add_rows(struct commit_maker *maker, const struct writes *wri
 	}
 }
 
+/*
+ * DDL of somebody else may have added a trigger or a foreign key action since the facts
+ * were found: then this write touches more than its tags say.  Asked when the tags have
+ * begun (DDL that is committing, or a newer catalogue) and again when the answer is
+ * here, because the write may have waited for the lock of DDL that came after it:
+ * either way the whole database moves with this commit.
+ */
+static bool commit_is_outdated(const struct commit *commit, struct versions *versions,
+			       uint64_t db)
+{
+	return commit->catalog_version != database_catalog_version(commit->database) ||
+	       !versions_is_idle(versions, db);
+}
+
 struct commit *commit_begin(const struct writes *writes, struct database *database,
 			    struct versions *versions, struct key_columns *columns,
 			    bool *failed)
@@ -248,12 +267,28 @@ struct commit *commit_begin(const struct writes *writes, struct database *databa
 	if (!writes->all && !writes->ddl) {
 		commit_add_rows(&maker, writes, columns);
 	}
-	if (writes->all || writes->ddl || maker.full) {
+	uint64_t db = versions_tag_db(maker.db_tag);
+	commit->catalog_version = writes->catalog_version;
+	if (writes->all || writes->ddl || maker.full ||
+	    commit_is_outdated(commit, versions, db)) {
 		/* every entry of the database depends on this one */
 		maker.cap = cap;
-		commit_add(&maker, versions_tag_db(maker.db_tag));
+		commit_add(&maker, db);
+		commit->has_db = true;
 	}
 	return commit;
+}
+
+void commit_recheck(struct commit *commit, struct versions *versions)
+{
+	uint64_t db = versions_tag_db(database_tag(commit->database));
+	if (commit->catalog_version == 0 || commit->has_db ||
+	    !commit_is_outdated(commit, versions, db)) {
+		return;
+	}
+	versions_begin(versions, db);
+	commit->tags[commit->n++] = db; /* commit_begin() has left room for it */
+	commit->has_db = true;
 }
 
 void commit_end(struct commit *commit, struct versions *versions, bool moved)
