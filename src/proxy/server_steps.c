@@ -519,10 +519,15 @@ static enum verdict server_on_async(struct walk *walk, const struct frame *frame
 {
 	struct server *server = walk->server;
 	struct owed *head = owed_head(&server->owed);
-	for (uint32_t i = 0; i < server->owed.n && i < 4 && frame->type != 'A'; i++) {
+	/* what comes while a query is answered, or its Parse and Bind, belongs to it;
+	 * such an answer is never stored (T-128) */
+	for (uint32_t i = 0; i < server->owed.n && frame->type != 'A'; i++) {
 		struct owed *item = owed_at(&server->owed, i);
 		if (item->query != NULL && item->query->capture != NULL) {
-			item->query->capture->bad = true; /* never stored: T-128 */
+			item->query->capture->bad = true;
+		}
+		if (item->query != NULL || strchr("QSF", item->kind) != NULL) {
+			break;
 		}
 	}
 	if (frame->type == 'S' && server->client != NULL) {
