@@ -82,8 +82,9 @@ int stream_open(struct stream *stream, struct stream_group *group, int fd,
 /* Sends what the socket takes at once, drops the rest and closes the descriptor.  Safe
  * in any callback, and twice. */
 void stream_close(struct stream *stream);
-/* Takes the descriptor away from the stream without closing it, for another loop;
- * nothing may be held or queued. */
+/* Takes the descriptor away from the stream without closing it.  Sends what the socket
+ * takes at once; what it does not, and what is held, is lost: see stream_is_empty().
+ * The stream may be opened again, but not before bytes() has returned. */
 int stream_detach(struct stream *stream);
 
 /* Queue bytes.  _static: valid for ever.  _borrow: valid until bytes() returns (they
@@ -101,6 +102,11 @@ size_t stream_queued(const struct stream *stream);
 static inline bool stream_is_full(const struct stream *stream)
 {
 	return stream->above;
+}
+/* True when nothing is held and nothing blocked: another loop may go on with it. */
+static inline bool stream_is_empty(const struct stream *stream)
+{
+	return stream->in.len == 0 && stream->out.len == 0;
 }
 /* No more calls of bytes(); the descriptor leaves the poll set when more arrives. */
 void stream_pause(struct stream *stream);

@@ -142,6 +142,8 @@ void pool_wait(struct pool *pool, struct pool_waiter *waiter);
 void pool_leave(struct pool *pool, struct pool_waiter *waiter);
 /* Gives back a clean connection: to the first waiter, to another worker's, or idle. */
 void pool_give(struct pool *pool, struct server *server);
+/* The task of pool_give() that sends a connection to another worker. */
+void pool_hand_over(struct loop_task *task);
 /* A connection of this pool is gone: the account, and perhaps a new one for waiters. */
 void pool_lost(struct pool *pool);
 /* The last connect error; false when there is none. */

@@ -70,6 +70,7 @@ struct server {
 	uint64_t reset_since_ns;       /* when nobody was bound any more */
 	bool reset_sent;	       /* the reset query is among what is owed */
 	struct loop_task free_task;
+	struct loop_task away_task; /* to another worker, once its callbacks are over */
 };
 
 /* Takes over SOCKET.  NULL (and SOCKET closed) without memory. */

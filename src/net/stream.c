@@ -468,11 +468,6 @@ void stream_close(struct stream *stream)
 	if (stream->fd < 0) {
 		return;
 	}
-	/* pieces of other streams may have been borrowed from what is held here */
-	struct stream_group *group = stream->group;
-	while (!dlist_is_empty(&group->dirty)) {
-		stream_flush(container_of(group->dirty.next, struct stream, dirty));
-	}
 	int fd = stream_detach(stream);
 	close(fd);
 }
@@ -480,6 +475,11 @@ void stream_close(struct stream *stream)
 int stream_detach(struct stream *stream)
 {
 	require(stream->fd >= 0);
+	/* pieces of other streams may have been borrowed from what is held here */
+	struct stream_group *group = stream->group;
+	while (!dlist_is_empty(&group->dirty)) {
+		stream_flush(container_of(group->dirty.next, struct stream, dirty));
+	}
 	int fd = stream->fd;
 	stream->fd = -1;
 	watch_close(steal(&stream->watch));

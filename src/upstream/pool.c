@@ -115,9 +115,8 @@ static void pool_parcel_arrives(void *arg)
 	pool_give(pool, server);
 }
 
-/* Sends an idle connection to the worker whose client has waited longest; false when
- * nobody else waits. */
-static bool pool_send_away(struct pool *pool, struct server *server)
+/* The worker whose client has waited longest; NULL when it is this one, or none. */
+static struct upstream *pool_longest_waiting(const struct pool *pool)
 {
 	struct upstream *up = pool->upstream;
 	struct upstream *best = NULL;
@@ -130,7 +129,17 @@ static bool pool_send_away(struct pool *pool, struct server *server)
 			best_ns = oldest;
 		}
 	}
-	if (best == NULL || best == up) {
+	return best != up ? best : NULL;
+}
+
+/* Sends a connection that nobody has to the worker whose client has waited longest;
+ * false when nobody else waits.  Not from a callback of its stream: the other worker
+ * may have it before that returns. */
+static bool pool_send_away(struct pool *pool, struct server *server)
+{
+	struct upstream *up = pool->upstream;
+	struct upstream *best = pool_longest_waiting(pool);
+	if (best == NULL || !stream_is_empty(&server->stream)) {
 		return false;
 	}
 	struct pool_parcel *parcel = malloc(sizeof(*parcel));
@@ -480,6 +489,28 @@ void pool_leave(struct pool *pool, struct pool_waiter *waiter)
 	pool_publish_waiting(pool);
 }
 
+/* To a client of this worker, or idle. */
+static void pool_keep(struct pool *pool, struct server *server)
+{
+	if (pool->n_waiting > 0) {
+		server->epoch++;
+		metric_add(&pool_metrics(pool)->pool_checkouts, 1);
+		pool_grant(pool, server);
+		return;
+	}
+	if (server->state != SERVER_IDLE) {
+		server_move(server, SERVER_IDLE);
+	}
+}
+
+void pool_hand_over(struct loop_task *task)
+{
+	struct server *server = container_of(task, struct server, away_task);
+	if (!pool_send_away(server->pool, server)) {
+		pool_keep(server->pool, server);
+	}
+}
+
 void pool_give(struct pool *pool, struct server *server)
 {
 	require(server_is_clean(server) && server->client == NULL);
@@ -498,18 +529,12 @@ void pool_give(struct pool *pool, struct server *server)
 		server_close(server, SERVER_CLOSE_LIFETIME);
 		return;
 	}
-	if (pool->upstream->n_workers > 1 && pool_send_away(pool, server)) {
+	if (pool->upstream->n_workers > 1 && pool_longest_waiting(pool) != NULL) {
+		/* it stays busy, and nobody's, until the end of this turn */
+		loop_task_add(pool->upstream->loop, &server->away_task);
 		return;
 	}
-	if (pool->n_waiting > 0) {
-		server->epoch++;
-		metric_add(&pool_metrics(pool)->pool_checkouts, 1);
-		pool_grant(pool, server);
-		return;
-	}
-	if (server->state != SERVER_IDLE) {
-		server_move(server, SERVER_IDLE);
-	}
+	pool_keep(pool, server);
 }
 
 void pool_lost(struct pool *pool)

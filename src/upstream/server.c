@@ -103,6 +103,7 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 	owed_init(&server->owed);
 	prepared_init(&server->prepared, up->config->max_prepared_statements);
 	loop_task_init(&server->free_task, server_free);
+	loop_task_init(&server->away_task, pool_hand_over);
 	int r = stream_open(&server->stream, up->group, server_socket_fd(socket),
 			    up->ops->events);
 	if (r < 0) {
@@ -139,6 +140,7 @@ void server_close(struct server *server, enum server_close_reason reason)
 		(void)stream_detach(&server->stream); /* libpq closes the descriptor */
 	}
 	server_socket_close(steal(&server->socket));
+	loop_task_remove(&server->away_task);
 	loop_task_add(up->loop, &server->free_task);
 	pool_lost(pool);
 }
