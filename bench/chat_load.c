@@ -11,10 +11,12 @@
  * Every message carries its channel's number.  A read that began after number n had
  * been acknowledged to anybody must show n or a later one; one that does not is stale.
  *
- *   chat-load CONNINFO THREADS SECONDS INSERT RECENT VECTOR CONTEXT
+ *   chat-load CONNINFO THREADS SECONDS RATE INSERT RECENT VECTOR CONTEXT
  *
- * The last four are the shares of the operations in percent.  Prints one JSON object;
- * times are microseconds.
+ * RATE is operations a second over all threads, with random pauses as people make them;
+ * 0: as fast as it goes, which no chat is: then a write to the busiest channels is
+ * always on its way, and what is being written cannot be cached.  The last four are the
+ * shares of the operations in percent.  Prints one JSON object; times are microseconds.
  */
 #include <errno.h>
 #include <libpq-fe.h>
@@ -66,6 +68,7 @@ struct person {
 };
 
 static const char *conninfo;
+static double pause_us;		/* mean time between a thread's operations; 0: none */
 static uint32_t share[N_KINDS]; /* cumulated, of 100 */
 static double zipf[CHANNELS];	/* cumulated probabilities of ranks */
 static char *questions[QUESTIONS];
@@ -230,6 +233,28 @@ static void operate(struct person *person, PGconn *conn)
 	PQclear(result);
 }
 
+/* Pauses with exponential times, as independent people make them.  Who is late does not
+ * catch up.  Returns when the next operation is due. */
+static double wait_turn(struct person *person, double due)
+{
+	double now = (double)now_us();
+
+	if (pause_us <= 0) {
+		return now;
+	}
+	if (due > now) {
+		uint64_t us = (uint64_t)(due - now);
+
+		nanosleep(&(struct timespec){ .tv_sec = (time_t)(us / 1000000U),
+					      .tv_nsec = (long)(us % 1000000U) * 1000 },
+			  NULL);
+	} else {
+		due = now;
+	}
+	double u = ((double)(draw(person) >> 11) + 1.0) / 9007199254740993.0;
+	return due - log(u) * pause_us;
+}
+
 static void *live(void *arg)
 {
 	struct person *person = arg;
@@ -249,7 +274,9 @@ static void *live(void *arg)
 		}
 	}
 	pthread_barrier_wait(&begin);
+	double due = (double)now_us();
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		due = wait_turn(person, due);
 		operate(person, conn);
 	}
 	PQfinish(conn);
@@ -324,19 +351,22 @@ int main(int argc, char **argv)
 	static struct person people[MAX_THREADS];
 	unsigned n;
 	unsigned long seconds;
+	double rate;
 	uint32_t sum = 0;
 	uint64_t stale = 0;
 
-	if (argc != 4 + N_KINDS) {
-		fprintf(stderr, "usage: chat-load CONNINFO THREADS SECONDS "
+	if (argc != 5 + N_KINDS) {
+		fprintf(stderr, "usage: chat-load CONNINFO THREADS SECONDS RATE "
 				"INSERT RECENT VECTOR CONTEXT\n");
 		return 2;
 	}
 	conninfo = argv[1];
 	n = (unsigned)strtoul(argv[2], NULL, 10);
 	seconds = strtoul(argv[3], NULL, 10);
+	rate = strtod(argv[4], NULL);
+	pause_us = rate > 0 ? 1e6 * n / rate : 0;
 	for (unsigned kind = 0; kind < N_KINDS; kind++) {
-		sum += (uint32_t)strtoul(argv[4 + kind], NULL, 10);
+		sum += (uint32_t)strtoul(argv[5 + kind], NULL, 10);
 		share[kind] = sum;
 	}
 	if (n == 0 || n > MAX_THREADS || sum != 100) {
