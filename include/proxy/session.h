@@ -44,8 +44,12 @@ struct session {
 	bool tx_unread;	 /* something other than reads was sent since the last idle */
 	bool tx_may_end; /* something that can end a transaction was sent since then */
 	bool untrusted;	 /* settings that cannot be followed: no cache */
+	bool unreadable; /* texts under these settings cannot be scanned: every
+			  * statement counts as a write of everything */
 	bool cache_off;	 /* SET pgrecall.cache = off */
-	bool suspect;	 /* of the open transaction: see plan->suspect */
+	bool suspect;	 /* something ran on the bound server connection that may have
+			  * changed the session: no cache until the connection is released,
+			  * and reset, or until DISCARD ALL.  See plan->suspect */
 };
 
 /* Takes a reference of its own to CONTEXT; at most MAX_STATEMENTS are prepared at a

@@ -132,7 +132,7 @@ void client_wait_expired(struct client *client)
 		snprintf(error.message, sizeof(error.message),
 			 "query_wait_timeout: no server connection became free");
 	}
-	client_granted(&client->waiter, NULL, &error);
+	client->waiter.granted(&client->waiter, NULL, &error);
 }
 
 void client_wait_cancelled(struct client *client)
@@ -180,6 +180,12 @@ void client_note_statement(struct client *client, const struct request *request)
 	}
 	writes_add(&client->session.writes, request->plan, &from);
 	session_sent(&client->session, request->plan, client->server->context);
+	if (client->session.unreadable) {
+		struct writes *writes = &client->session.writes;
+		writes->any = writes->all = writes->ddl = true;
+		client->session.suspect = client->session.tx_unread = true;
+		client->session.tx_may_end = true;
+	}
 }
 
 /* Whether what was written so far can become visible by the message at hand: not while

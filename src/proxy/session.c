@@ -11,12 +11,37 @@
 #include "base/check.h"
 #include "upstream/statement.h"
 
+/* Whether the scanner reads texts as the server does: backslashes are not escapes, and
+ * no byte of a multi-byte character looks like ASCII. */
+static bool session_is_readable(const struct context *context)
+{
+	static const char *const encodings[] = {
+		"sjis",	   "shift_jis_2004", "big5",	"gbk",	   "uhc",
+		"gb18030", "johab",	     "mskanji", "shiftjis"
+	};
+	struct span value;
+	if (!context_effective(context, "standard_conforming_strings", &value) ||
+	    !span_ieq(value, SPAN_LIT("on"))) {
+		return false;
+	}
+	if (!context_effective(context, "client_encoding", &value)) {
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(encodings); i++) {
+		if (span_ieq(value, span_str(encodings[i]))) {
+			return false;
+		}
+	}
+	return true;
+}
+
 void session_init(struct session *session, struct context *context,
 		  uint32_t max_statements)
 {
 	*session = (struct session){ .tx_status = 'I' };
 	session->context = context_ref(context);
 	session->startup = context_ref(context);
+	session->unreadable = !session_is_readable(context);
 	map_init(&session->statements, max_statements);
 	writes_init(&session->writes);
 }
@@ -40,7 +65,7 @@ enum bypass_reason session_bypass(const struct session *session)
 	if (session->cache_off) {
 		return BYPASS_HINT;
 	}
-	if (session->untrusted) {
+	if (session->untrusted || session->suspect || session->unreadable) {
 		return BYPASS_SESSION_STATE;
 	}
 	if (session->pins & PIN_TEMP) {
@@ -151,6 +176,22 @@ static void session_pend(struct session *session, struct context *fresh,
 	session->pending_server = fresh_server;
 }
 
+/* Who becomes another user has no role any more. */
+static void session_drop_role(struct session *session)
+{
+	struct span base;
+	if (session->pending == NULL) {
+		return;
+	}
+	struct context *now = context_with(session->pending, "role", NULL);
+	struct context *server = context_with(session->pending_server, "role", NULL);
+	if (now != NULL && context_effective(now, "role", &base) &&
+	    !span_eq_str(base, "none")) {
+		session_distrust(session); /* the server gives everybody a role */
+	}
+	session_pend(session, now, server);
+}
+
 static void session_set(struct session *session, const struct plan *plan)
 {
 	struct context *now = session->pending;
@@ -172,6 +213,9 @@ static void session_set(struct session *session, const struct plan *plan)
 	}
 	session_pend(session, context_with(now, plan->set_name, back),
 		     context_with(server, plan->set_name, value));
+	if (strcmp(plan->set_name, "session_authorization") == 0) {
+		session_drop_role(session);
+	}
 }
 
 /* RESET ALL keeps who the user is. */
@@ -309,6 +353,7 @@ void session_done(struct session *session, const struct plan *plan)
 	if (plan->unpins) {
 		session->pins = 0;
 		session->untrusted = false;
+		session->suspect = false;
 	}
 }
 
@@ -343,11 +388,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	    context_effective(fresh, "pgrecall.cache", &off) &&
 	    (span_ieq(off, SPAN_LIT("off")) || span_ieq(off, SPAN_LIT("false")) ||
 	     span_eq_str(off, "0") || span_ieq(off, SPAN_LIT("no")));
-	struct span strings;
-	if (context_effective(fresh, "standard_conforming_strings", &strings) &&
-	    !span_ieq(strings, SPAN_LIT("on"))) {
-		session_distrust(session); /* the scanner would misread literals */
-	}
+	session->unreadable = !session_is_readable(fresh);
 	return server;
 }
 
