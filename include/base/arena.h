@@ -14,8 +14,8 @@ struct arena_block;
 
 struct arena {
 	struct arena_block *head; /* newest block; owned */
-	size_t used;              /* bytes handed out since the last reset */
-	size_t max;               /* ceiling of used, bytes */
+	size_t used;		  /* bytes handed out since the last reset */
+	size_t max;		  /* ceiling of used, bytes */
 };
 
 void arena_init(struct arena *arena, size_t max);

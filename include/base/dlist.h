@@ -66,6 +66,6 @@ static inline struct dlist *dlist_pop_head(struct dlist *head)
 }
 
 /* Walks the ring; the current member may be removed inside. */
-#define dlist_each(it, tmp, head)                                                         \
-	for (struct dlist *it = (head)->next, *tmp = it->next; it != (head);              \
+#define dlist_each(it, tmp, head)                                            \
+	for (struct dlist *it = (head)->next, *tmp = it->next; it != (head); \
 	     it = tmp, tmp = it->next)

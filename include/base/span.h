@@ -37,8 +37,8 @@ static inline bool span_eq(struct span a, struct span b)
 /* ASCII letters compare equal in either case. */
 static inline bool span_ieq(struct span a, struct span b)
 {
-	return a.n == b.n &&
-	       (a.n == 0 || strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0);
+	return a.n == b.n && (a.n == 0 || strncasecmp((const char *)a.p,
+						      (const char *)b.p, a.n) == 0);
 }
 
 static inline bool span_eq_str(struct span a, const char *s)
