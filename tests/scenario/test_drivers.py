@@ -11,9 +11,14 @@ from pathlib import Path
 
 import psycopg
 import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
 import pytest
 
 asyncpg = pytest.importorskip("asyncpg")
+
+# Waits inside libpq cannot be interrupted, so a test that hangs could not be ended.
+psycopg2.extensions.set_wait_callback(psycopg2.extras.wait_select)
 
 NODE_PATHS = ["/usr/share/nodejs", "/usr/lib/nodejs",
               str(Path.home() / ".cache/pgrecall/node/node_modules")]
