@@ -26,11 +26,12 @@ enum owed_flags {
 };
 
 struct owed {
-	uint8_t kind;  /* the message's type byte: Q P B D E C S F */
-	uint8_t flags; /* enum owed_flags */
-	bool collects; /* Describe: its RowDescription belongs to the next Execute's
-			  answer */
-	bool failed;   /* an ErrorResponse came for it (Q, S: for its group) */
+	uint8_t kind;	  /* the message's type byte: Q P B D E C S F */
+	uint8_t flags;	  /* enum owed_flags */
+	bool collects;	  /* Describe: its RowDescription belongs to the next Execute's
+			     answer */
+	uint8_t n_copied; /* ends of COPY data sent before its CopyInResponse came */
+	bool failed;	  /* an ErrorResponse came for it (Q, S: for its group) */
 	struct query *query;   /* E and Q: metrics, slow log, capture; owned, or NULL */
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
 	uint64_t statement_id; /* P: id in the server's prepared table, 0: none */

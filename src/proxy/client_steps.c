@@ -234,17 +234,30 @@ static size_t client_pass_message(struct client *client, struct span in,
 	return client_pass(client, in);
 }
 
+/* CopyDone or CopyFail is on its way.  It may be ahead of the server's CopyInResponse:
+ * asyncpg sends COPY and its data in one packet. */
+static void client_copy_ends(struct server *server)
+{
+	struct owed *last =
+	    server->owed.n > 0 ? owed_at(&server->owed, server->owed.n - 1) : NULL;
+	if (server->copy_in) {
+		server->copy_in = false;
+	} else if (last != NULL && (last->kind == 'Q' || last->kind == 'E') &&
+		   last->n_copied < UINT8_MAX) {
+		last->n_copied++;
+	}
+}
+
+/* What comes outside a COPY (late, because the server gave it up) PostgreSQL ignores
+ * (T-69); and so do we when there is no server (T-70). */
 static size_t client_copy(struct client *client, struct span in,
 			  const struct frame *frame)
 {
 	struct server *server = client->server;
-	/* Late data, after the server has given up the COPY, is dropped (T-69, T-70).
-	 */
-	bool drop = server == NULL || !server->copy_in;
-	if (!drop && frame->type != 'd') {
-		server->copy_in = false;
+	if (server != NULL && frame->type != 'd') {
+		client_copy_ends(server);
 	}
-	return client_pass_message(client, in, frame, drop);
+	return client_pass_message(client, in, frame, server == NULL);
 }
 
 static size_t client_function_call(struct client *client, struct span in,

@@ -500,6 +500,10 @@ static enum verdict server_on_copy(struct walk *walk, const struct frame *frame)
 	if (frame->type != 'G') {
 		return PASS;
 	}
+	if (head->n_copied > 0) {
+		head->n_copied--; /* the data, and its end, were sent already */
+		return PASS;
+	}
 	server->copy_in = true;
 	/* a Sync that was sent with the Execute is ignored by the server: T-71 */
 	while (head->kind == 'E' && server->owed.n > 1 &&
