@@ -372,22 +372,53 @@ static void context_reset(struct buf *out, const char *name)
 	buf_append_str(out, "\";");
 }
 
+/* Who the session is decides which settings it may change, so everything else is set as
+ * the user who logged in: the role goes first and comes last. */
+static const char *const context_identity[] = { "role", "session_authorization" };
+
+static bool context_is_identity(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(context_identity); i++) {
+		if (strcmp(name, context_identity[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void context_set(struct buf *out, const char *name, const char *value)
+{
+	buf_append_str(out, "SELECT pg_catalog.set_config(");
+	context_quote(out, name);
+	buf_append_str(out, ",");
+	context_quote(out, value);
+	buf_append_str(out, ",false);");
+}
+
 void context_diff(const struct context *from, const struct context *to, struct buf *out)
 {
+	for (size_t i = 0; i < ARRAY_LEN(context_identity); i++) {
+		if (context_get(from, context_identity[i]) != NULL) {
+			context_reset(out, context_identity[i]);
+		}
+	}
 	for (unsigned i = from->n; i-- > 0;) {
-		if (context_get(to, from->at[i].name) == NULL) {
-			context_reset(out, from->at[i].name);
+		const char *name = from->at[i].name;
+		if (!context_is_identity(name) && context_get(to, name) == NULL) {
+			context_reset(out, name);
 		}
 	}
 	for (unsigned i = to->n; i-- > 0;) {
 		const char *now = context_get(from, to->at[i].name);
-		if (now != NULL && strcmp(now, to->at[i].value) == 0) {
-			continue;
+		if (!context_is_identity(to->at[i].name) &&
+		    (now == NULL || strcmp(now, to->at[i].value) != 0)) {
+			context_set(out, to->at[i].name, to->at[i].value);
 		}
-		buf_append_str(out, "SELECT pg_catalog.set_config(");
-		context_quote(out, to->at[i].name);
-		buf_append_str(out, ",");
-		context_quote(out, to->at[i].value);
-		buf_append_str(out, ",false);");
+	}
+	for (size_t i = ARRAY_LEN(context_identity); i-- > 0;) {
+		const char *value = context_get(to, context_identity[i]);
+		if (value != NULL) {
+			context_set(out, context_identity[i], value);
+		}
 	}
 }
