@@ -314,6 +314,20 @@ static const struct {
 };
 /* clang-format on */
 
+/* Functions, types, operators, statistics: anything may be made in pg_temp. */
+static void parse_ddl(struct parse *parse, const struct node *node)
+{
+	static const char *const lists[] = { "funcname", "defnames", "type_name",
+					     "domainname" };
+	parse->st->kind = PLAN_DDL;
+	bool is_temp = parse_is_temp(node_get(node, "typevar"));
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		struct sql_name name = parse_name(node, lists[i]);
+		is_temp |= strncmp(name.schema, "pg_temp", 7) == 0;
+	}
+	parse->st->pins |= is_temp ? PIN_TEMP : 0;
+}
+
 static void parse_top(struct parse *parse, const struct node *node)
 {
 	for (size_t i = 0; i < ARRAY_LEN(parse_statements); i++) {
@@ -322,7 +336,7 @@ static void parse_top(struct parse *parse, const struct node *node)
 			return;
 		}
 	}
-	parse->st->kind = PLAN_DDL;
+	parse_ddl(parse, node);
 }
 
 int parse_statement(struct arena *arena, const struct parse_source *source,

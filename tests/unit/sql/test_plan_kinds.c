@@ -98,6 +98,14 @@ Test(plan_kinds, session)
 		{ "CREATE TEMP VIEW x AS SELECT 1", "SESSION !NOT_SELECT pin:temp" },
 		{ "CREATE TEMP SEQUENCE x", "SESSION !NOT_SELECT pin:temp" },
 		{ "SELECT * INTO TEMP x FROM plain", "SESSION !NOT_SELECT pin:temp" },
+		{ "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		  "DDL !NOT_SELECT pin:temp" },
+		{ "CREATE STATISTICS pg_temp.s ON a, b FROM plain",
+		  "DDL !NOT_SELECT pin:temp" },
+		{ "CREATE TYPE pg_temp.t AS (a int)", "DDL !NOT_SELECT pin:temp" },
+		{ "CREATE TYPE pg_temp.t AS ENUM ('a')", "DDL !NOT_SELECT pin:temp" },
+		{ "CREATE DOMAIN pg_temp.d AS int", "DDL !NOT_SELECT pin:temp" },
+		{ "CREATE DOMAIN d AS pg_temp.t", "DDL !NOT_SELECT" },
 		{ "SELECT 1 INTO x UNION SELECT 2", "DDL !NOT_SELECT" },
 	};
 	struct catalog *catalog = fixture_database();
