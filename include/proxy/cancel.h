@@ -20,8 +20,9 @@ struct worker;
 
 int cancel_table_new(unsigned max, struct cancel_table **out) MUST_CHECK;
 void cancel_table_free(struct cancel_table *table);
-/* Gives the client a process id and a key; false when the table is full. */
-bool cancel_register(struct client *client, uint8_t key[4]);
+/* Gives the client a key, and a process id when PID is 0 (one that no process can
+ * have); false when the table is full. */
+bool cancel_register(struct client *client, uint32_t pid, uint8_t key[4]);
 void cancel_forget(struct client *client);
 /* Somebody asks, on any worker.  Wrong keys are ignored. */
 void cancel_request(struct worker *worker, uint32_t pid, struct span key);

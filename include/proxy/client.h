@@ -76,8 +76,9 @@ struct client {
 	bool blocked;	  /* paused until the peers keep up */
 	bool told_fatal;  /* a FATAL error has been passed on */
 	bool groups_ok;	  /* since settings are pending: a group succeeded, ... */
-	bool groups_failed; /* ... a group failed */
-	uint32_t cancel_pid;
+	bool groups_failed;   /* ... a group failed */
+	uint32_t cancel_pid;  /* as the client was told */
+	uint32_t cancel_slot; /* in the table of cancel keys */
 	bool has_cancel;      /* cancel_pid is registered */
 	uint64_t since_ns;    /* accepted; then: last change of state */
 	uint64_t tx_since_ns; /* when the open transaction began */

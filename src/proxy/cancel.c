@@ -18,12 +18,15 @@
 #include "proxy/worker.h"
 #include "upstream/server.h"
 
-#define CANCEL_FIRST_PID 1000U
+/* Beyond the process ids of any system: pg_terminate_backend() of such a one hits
+ * nobody. */
+#define CANCEL_FIRST_PID (1U << 24)
 
 struct cancel_slot {
 	struct client *client; /* NULL: free */
 	struct worker *worker;
 	uint64_t client_id;
+	uint32_t pid;  /* as the client was told */
 	uint32_t next; /* free list */
 	uint8_t key[4];
 };
@@ -59,7 +62,7 @@ void cancel_table_free(struct cancel_table *table)
 	}
 }
 
-bool cancel_register(struct client *client, uint8_t key[4])
+bool cancel_register(struct client *client, uint32_t pid, uint8_t key[4])
 {
 	struct cancel_table *table = client->worker->proxy->cancels;
 	if (RAND_bytes(key, 4) != 1) {
@@ -75,7 +78,9 @@ bool cancel_register(struct client *client, uint8_t key[4])
 		slot->worker = client->worker;
 		slot->client_id = client->id;
 		memcpy(slot->key, key, 4);
-		client->cancel_pid = CANCEL_FIRST_PID + i;
+		slot->pid = pid ? pid : CANCEL_FIRST_PID + i;
+		client->cancel_pid = slot->pid;
+		client->cancel_slot = i;
 		client->has_cancel = true;
 	}
 	pthread_mutex_unlock(&table->lock);
@@ -88,7 +93,7 @@ void cancel_forget(struct client *client)
 		return;
 	}
 	struct cancel_table *table = client->worker->proxy->cancels;
-	uint32_t i = client->cancel_pid - CANCEL_FIRST_PID;
+	uint32_t i = client->cancel_slot;
 	client->has_cancel = false;
 	pthread_mutex_lock(&table->lock);
 	table->slots[i].client = NULL;
@@ -125,11 +130,27 @@ static void cancel_arrives(void *arg)
 	}
 }
 
+/* Our own process ids say where to look; true ones are looked for, and more than one
+ * client may have been told the same one, by servers on several machines. */
+static struct cancel_slot *cancel_find(struct cancel_table *table, uint32_t pid,
+				       struct span key)
+{
+	uint32_t from = pid >= CANCEL_FIRST_PID ? pid - CANCEL_FIRST_PID : 0;
+	uint32_t to = pid >= CANCEL_FIRST_PID ? from + 1 : table->n;
+	for (uint32_t i = from; i < to && i < table->n; i++) {
+		struct cancel_slot *slot = &table->slots[i];
+		if (slot->client != NULL && slot->pid == pid &&
+		    CRYPTO_memcmp(slot->key, key.p, sizeof(slot->key)) == 0) {
+			return slot;
+		}
+	}
+	return NULL;
+}
+
 void cancel_request(struct worker *worker, uint32_t pid, struct span key)
 {
 	struct cancel_table *table = worker->proxy->cancels;
-	uint32_t i = pid - CANCEL_FIRST_PID;
-	if (i >= table->n || key.n != 4) {
+	if (key.n != sizeof(table->slots[0].key)) {
 		return;
 	}
 	struct cancel_order *order = malloc(sizeof(*order));
@@ -137,11 +158,14 @@ void cancel_request(struct worker *worker, uint32_t pid, struct span key)
 		return;
 	}
 	pthread_mutex_lock(&table->lock);
-	struct cancel_slot *slot = &table->slots[i];
-	bool ok = slot->client != NULL && CRYPTO_memcmp(slot->key, key.p, 4) == 0;
-	*order = (struct cancel_order){ slot->worker, i, slot->client_id };
+	struct cancel_slot *slot = cancel_find(table, pid, key);
+	if (slot != NULL) {
+		*order = (struct cancel_order){ slot->worker,
+						(uint32_t)(slot - table->slots),
+						slot->client_id };
+	}
 	pthread_mutex_unlock(&table->lock);
-	if (!ok || loop_post(order->worker->loop, cancel_arrives, order) < 0) {
+	if (slot == NULL || loop_post(order->worker->loop, cancel_arrives, order) < 0) {
 		free(order);
 	}
 }

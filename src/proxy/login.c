@@ -258,7 +258,7 @@ static void login_greet(struct client *client, struct welcome *welcome,
 	writer_auth_ok(&out);
 	login_greet_parameters(client, welcome, &out);
 	uint8_t key[4];
-	if (!cancel_register(client, key)) {
+	if (!cancel_register(client, client->server ? client->server->pid : 0, key)) {
 		buf_fini(&out);
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
@@ -268,6 +268,9 @@ static void login_greet(struct client *client, struct welcome *welcome,
 	stream_put(&client->stream, buf_span(&out));
 	buf_fini(&out);
 	client_move(client, CLIENT_IDLE);
+	if (client->server != NULL) {
+		client_move(client, CLIENT_BOUND);
+	}
 	histogram_observe(
 	    &metrics_database(worker->metrics, client->pool->shared->db_index)
 		 ->client_login,
@@ -298,11 +301,27 @@ static bool login_try_greet(struct client *client)
 	return ready;
 }
 
+/* In session mode the client has its server connection from the beginning, and is told
+ * the process id of its true backend: what looks itself up in pg_stat_activity or
+ * pg_locks, or signals itself, works. */
+static void login_with_server(struct client *client, struct server *server)
+{
+	client->server = server;
+	server->client = client;
+	if (!login_try_greet(client)) {
+		client_close(client, CLIENT_CLOSE_SERVER_LOGIN);
+	}
+}
+
 static void login_granted(struct pool_waiter *waiter, struct server *server,
 			  const struct pool_error *error)
 {
 	struct client *client = container_of(waiter, struct client, waiter);
 	client->login_waits = false;
+	if (server != NULL && client->session_mode) {
+		login_with_server(client, server);
+		return;
+	}
 	if (server != NULL) {
 		pool_give(server->pool, server);
 		if (!login_try_greet(client)) {
@@ -312,6 +331,26 @@ static void login_granted(struct pool_waiter *waiter, struct server *server,
 	}
 	client_close_text(client, CLIENT_CLOSE_SERVER_LOGIN, error->sqlstate,
 			  error->message);
+}
+
+static void login_greet_or_wait(struct client *client)
+{
+	stream_pause(&client->stream);
+	if (!client->session_mode && login_try_greet(client)) {
+		return;
+	}
+	struct server *server = client->session_mode ? pool_take(client->pool) : NULL;
+	if (server != NULL) {
+		login_with_server(client, server);
+		return;
+	}
+	/* from here on it is query_wait_timeout that counts */
+	client->since_ns = clock_now_ns();
+	dlist_remove(&client->timed);
+	dlist_push_tail(&client->worker->waiting, &client->timed);
+	client->login_waits = true;
+	client->waiter.granted = login_granted;
+	pool_wait(client->pool, &client->waiter);
 }
 
 /* Logged in: finds the pool. */
@@ -353,12 +392,7 @@ static void login_accepted(struct client *client)
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
 	}
-	stream_pause(&client->stream);
-	if (!login_try_greet(client)) {
-		client->login_waits = true;
-		client->waiter.granted = login_granted;
-		pool_wait(pool, &client->waiter);
-	}
+	login_greet_or_wait(client);
 }
 
 /* Authentication */

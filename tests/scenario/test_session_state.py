@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: PostgreSQL
+# Copyright (c) 2026, The pgrecall authors
+"""What a session has besides its settings: a backend, an identity, temporary objects."""
+
+import time
+
+import pytest
+
+import wire
+from servers import wait_for
+
+PID_MAX = 1 << 22  # of any Linux
+
+
+def values(conn, sql):
+    """The first column of the rows; an error is raised."""
+    seen = conn.query(sql)
+    for m in seen:
+        if m.kind == "E":
+            raise wire.ServerError(m)
+    return [m.values()[0].decode() for m in seen if m.kind == "D"]
+
+
+def value(conn, sql):
+    return values(conn, sql)[0]
+
+
+def cancel(proxy, conn):
+    with wire.Connection(proxy.port) as other:
+        other.send(wire.cancel_request(conn.pid, conn.key)).rest()
+
+
+# The backend
+
+def test_session_mode_tells_the_true_backend(pgrecall, database):
+    proxy = pgrecall(pgrecall={"pool_mode": "session"})
+    with proxy.connect(database.name) as one, proxy.connect(database.name) as two:
+        assert one.pid == int(value(one, "SELECT pg_backend_pid()"))
+        assert two.pid == int(value(two, "SELECT pg_backend_pid()"))
+        assert value(two, f"SELECT count(*) FROM pg_stat_activity WHERE pid = {one.pid}") == "1"
+
+
+def test_transaction_mode_tells_no_process_of_the_server(pgrecall, database):
+    """pg_terminate_backend() of it must not hit somebody else."""
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction"})
+    with proxy.connect(database.name) as client:
+        assert client.pid > PID_MAX
+        assert value(client, f"SELECT pg_terminate_backend({client.pid})") == "f"
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_cancel_reaches_only_its_own_query(pgrecall, database, mode):
+    proxy = pgrecall(pgrecall={"pool_mode": mode})
+    with proxy.connect(database.name) as one, proxy.connect(database.name) as two:
+        one.send(wire.query("SELECT pg_sleep(20)"))
+        two.send(wire.query("SELECT pg_sleep(1)"))
+        time.sleep(0.3)
+        with wire.Connection(proxy.port) as other:  # the one's id with the other's key
+            other.send(wire.cancel_request(one.pid, two.key)).rest()
+        assert one.silent(0.3)
+        cancel(proxy, one)
+        assert [m.sqlstate() for m in one.until("Z") if m.kind == "E"] == ["57014"]
+        assert wire.Connection.types(two.until("Z")) == "TDCZ"
+
+
+def test_session_mode_waits_at_login(pgrecall, database):
+    proxy = pgrecall(pgrecall={"pool_mode": "session", "default_pool_size": 1})
+    with proxy.connect(database.name), wire.Connection(proxy.port) as second:
+        second.send(wire.startup(user="postgres", database=database.name))
+        assert second.silent(0.5)
+        wait_for(lambda: proxy.metric("pool_waiting_clients") == 1, 5, "a waiting client")
+    with proxy.connect(database.name) as third:
+        assert value(third, "SELECT 1") == "1"
+
+
+def test_session_mode_waits_at_login_no_longer_than_it_may(pgrecall, database):
+    proxy = pgrecall(pgrecall={"pool_mode": "session", "default_pool_size": 1,
+                               "query_wait_timeout": "1s"})
+    with proxy.connect(database.name) as first:
+        begun = time.monotonic()
+        with pytest.raises(wire.ServerError) as refused:
+            proxy.connect(database.name)
+        assert refused.value.sqlstate == "53300"
+        assert time.monotonic() - begun < 5
+        assert value(first, "SELECT 1") == "1"
+
+
+# The identity
+
+@pytest.fixture
+def moved(pgrecall, database):
+    """Calls a function between the statements of a client so that they run on different
+    server connections, which know nothing of each other."""
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction", "workers": 1},
+                     cache={"enabled": "off"})
+    database.psql("DROP ROLE IF EXISTS state_a; DROP ROLE IF EXISTS state_b;"
+                  "CREATE ROLE state_a; CREATE ROLE state_b")
+    holders = []
+
+    def move():
+        holder = proxy.connect(database.name)
+        holder.query("BEGIN")
+        holder.query("SELECT 1")  # has the connection that was free until now
+        holders.append(holder)
+        return holder
+
+    with proxy.connect(database.name) as client:
+        yield client, move
+    for holder in holders:
+        holder.close()
+    database.psql("DROP ROLE state_a; DROP ROLE state_b")
+
+
+def test_settings_are_set_before_the_user(moved):
+    """lo_compat_privileges may be set by a superuser only."""
+    client, move = moved
+    value(client, "SHOW lo_compat_privileges")
+    client.query("SET lo_compat_privileges = on")
+    client.query("SET SESSION AUTHORIZATION state_a")
+    for _ in range(2):
+        move()
+        assert value(client, "SHOW lo_compat_privileges") == "on"
+        assert value(client, "SELECT current_user") == "state_a"
+
+
+def test_settings_are_reset_before_the_user(moved):
+    """The same where the server connection comes from somebody who was not a superuser."""
+    client, move = moved
+    client.query("SET track_functions = 'all'; SET lo_compat_privileges = on;"
+                 "SET SESSION AUTHORIZATION state_a")
+    holder = move()  # has the client's connection now
+    assert value(holder, "SHOW track_functions") == "none"
+    assert value(holder, "SHOW lo_compat_privileges") == "off"
+    assert value(holder, "SELECT current_user") == "postgres"
+
+
+def test_another_user_has_no_role(moved):
+    client, move = moved
+    client.query("SET ROLE state_b")
+    client.query("SET SESSION AUTHORIZATION state_a")
+    assert value(client, "SELECT current_user") == "state_a"
+    move()
+    assert value(client, "SELECT current_user || ' ' || session_user") == "state_a state_a"
+
+
+# Temporary objects
+
+@pytest.mark.parametrize("make, use", [
+    ("CREATE FUNCTION pg_temp.seven() RETURNS int LANGUAGE sql AS 'SELECT 7'",
+     "SELECT pg_temp.seven()"),
+    ("CREATE TYPE pg_temp.seven AS ENUM ('7')", "SELECT '7'::pg_temp.seven"),
+    ("CREATE DOMAIN pg_temp.seven AS int", "SELECT 7::pg_temp.seven"),
+])
+def test_temporary_objects_stay_with_their_client(moved, make, use):
+    client, move = moved
+    client.query(make)
+    move()
+    assert value(client, use) == "7"
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_table_hidden_behind_our_back(pgrecall, database, mode):
+    """Code that we cannot read makes a temporary table: its session must see that one,
+    whatever is cached of the table it hides."""
+    proxy = pgrecall(pgrecall={"pool_mode": mode}, cache={"default": "on"})
+    sql = "SELECT name FROM channels WHERE id = 3"
+    with proxy.connect(database.name) as one, proxy.connect(database.name) as two:
+        def is_cached():
+            before = proxy.metric("queries_total", route="l1_hit")
+            assert len(values(two, sql)) == 1
+            return proxy.metric("queries_total", route="l1_hit") > before
+
+        one.query("LISTEN something")  # keeps its connection in transaction mode, too
+        wait_for(is_cached, 10, "a hit")
+        one.query("DO $$ BEGIN CREATE TEMP TABLE channels (id int, name text); END $$")
+        wait_for(is_cached, 10, "a hit")
+        assert values(one, sql) == []
+        one.query("DISCARD ALL")
+        assert len(values(one, sql)) == 1
