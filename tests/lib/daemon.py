@@ -113,6 +113,12 @@ class Pgrecall:
         """A raw connection, logged in."""
         return wire.Connection(self.port).start(user=user, database=database, **parameters)
 
+    def warm(self, database):
+        """Waits until the database's catalogue is read: from then on reads are cached."""
+        with self.connect(database) as conn:
+            conn.query("SELECT 1")
+            self.wait_log(f"database {database}: catalogue with")
+
     def dsn(self, database, user="postgres"):
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 

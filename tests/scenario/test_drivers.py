@@ -208,6 +208,6 @@ def test_node_postgres(proxy, database, directory):
     with psycopg.connect(database.dsn) as direct:
         for n, rows in enumerate(got["plain"]):
             want = direct.execute(
-                "SELECT id::text, body FROM messages WHERE channel_id = %s ORDER BY id DESC LIMIT 5",
+                "SELECT id::text, body FROM messages WHERE channel_id = %s ORDER BY messages.id DESC LIMIT 5",
                 (1 + n % 3,)).fetchall()
             assert [(r["id"], r["body"]) for r in rows] == want
