@@ -47,7 +47,7 @@ struct pool_error {
 	char message[256];
 };
 
-struct pool_counts { /* per worker, read by others: relaxed atomics */
+struct pool_counts { /* per worker, read by others: see upstream/pool_peers.h */
 	_Alignas(64) atomic_uint n_idle;
 	atomic_uint n_waiting;
 	_Atomic uint64_t
@@ -146,6 +146,11 @@ void pool_give(struct pool *pool, struct server *server);
 void pool_hand_over(struct loop_task *task);
 /* A connection of this pool is gone: the account, and perhaps a new one for waiters. */
 void pool_lost(struct pool *pool);
+/* Another worker's client waits: an idle connection goes there, when one is left. */
+void pool_asked(struct pool *pool);
+/* A place in the account has become free, or the server has refused: who waits here
+ * gets a new connection or the refusal. */
+void pool_look(struct pool *pool);
 /* The last connect error; false when there is none. */
 bool pool_last_error(struct pool *pool, struct pool_error *out);
 /* What the server said at login, with a reference, or NULL when none ever succeeded. */

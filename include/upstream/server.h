@@ -82,6 +82,8 @@ void server_close(struct server *server, enum server_close_reason reason);
 int server_adopt(struct server *server, struct pool *pool) MUST_CHECK;
 /* Closes a connection that no list and no loop has (on its way between workers). */
 void server_discard(struct server *server);
+/* The same when there is no pool any more either; the caller keeps the account. */
+void server_bury(struct server *server);
 /* Takes an idle connection off its loop and its pool's lists, for server_adopt(). */
 void server_leave(struct server *server);
 /* The only writer of state: keeps lists and gauges. */

@@ -16,6 +16,7 @@
 #include "net/timer.h"
 #include "upstream/connect.h"
 #include "upstream/context.h"
+#include "upstream/pool_peers.h"
 #include "upstream/server.h"
 #include "upstream/welcome.h"
 
@@ -58,6 +59,7 @@ static void pool_publish_waiting(struct pool *pool)
 static void pool_grant(struct pool *pool, struct server *server)
 {
 	struct dlist *l = dlist_pop_head(&pool->waiting);
+	require(l != NULL);
 	struct pool_waiter *waiter = container_of(l, struct pool_waiter, link);
 	pool->n_waiting--;
 	pool_publish_waiting(pool);
@@ -77,123 +79,17 @@ static void pool_refuse_all(struct pool *pool, const struct pool_error *error)
 	pool_publish_waiting(pool);
 }
 
-/* Hand-over to another worker */
-
-struct pool_parcel {
-	struct pool_shared *shared;
-	struct upstream *to;
-	struct upstream *from;
-	struct server *server; /* NULL: a request for an idle one */
-};
-
-static struct pool *pool_of_shared(struct upstream *up,
-				   const struct pool_shared *shared)
-{
-	dlist_each (l, tmp, &up->all) {
-		struct pool *pool = container_of(l, struct pool, link);
-		if (pool->shared == shared) {
-			return pool;
-		}
-	}
-	return NULL;
-}
-
-static void pool_parcel_arrives(void *arg)
-{
-	struct pool_parcel *parcel = arg;
-	struct server *server = parcel->server;
-	struct pool *pool = pool_of_shared(parcel->to, parcel->shared);
-	free(parcel);
-	/* a pool lives as long as its worker, and the sender has seen this one's counts
-	 */
-	require(pool != NULL);
-	if (pool->upstream->is_closing || server_adopt(server, pool) < 0) {
-		server->pool = pool;
-		server_discard(server);
-		return;
-	}
-	pool_give(pool, server);
-}
-
-/* The worker whose client has waited longest; NULL when it is this one, or none. */
-static struct upstream *pool_longest_waiting(const struct pool *pool)
-{
-	struct upstream *up = pool->upstream;
-	struct upstream *best = NULL;
-	uint64_t best_ns = 0;
-	for (unsigned i = 0; i < up->n_workers; i++) {
-		struct pool_counts *counts = &pool->shared->counts[i];
-		uint64_t oldest = atomic_load(&counts->oldest_ns);
-		if (oldest != 0 && (best == NULL || oldest < best_ns)) {
-			best = up->peers[i];
-			best_ns = oldest;
-		}
-	}
-	return best != up ? best : NULL;
-}
-
-/* Sends a connection that nobody has to the worker whose client has waited longest;
- * false when nobody else waits.  Not from a callback of its stream: the other worker
- * may have it before that returns. */
-static bool pool_send_away(struct pool *pool, struct server *server)
-{
-	struct upstream *up = pool->upstream;
-	struct upstream *best = pool_longest_waiting(pool);
-	if (best == NULL || !stream_is_empty(&server->stream)) {
-		return false;
-	}
-	struct pool_parcel *parcel = malloc(sizeof(*parcel));
-	if (parcel == NULL) {
-		return false;
-	}
-	*parcel = (struct pool_parcel){ pool->shared, best, up, server };
-	if (server->state != SERVER_IDLE) {
-		server_move(server, SERVER_IDLE);
-	}
-	server_leave(server);
-	if (loop_post(best->loop, pool_parcel_arrives, parcel) < 0) {
-		free(parcel);
-		server_discard(server);
-	}
-	return true;
-}
-
-static void pool_asked_for_idle(void *arg)
-{
-	struct pool_parcel *parcel = arg;
-	struct pool *pool = pool_of_shared(parcel->from, parcel->shared);
-	free(parcel);
-	if (pool == NULL || pool->n_waiting > 0) {
-		return;
-	}
-	struct dlist *l = dlist_head(&pool->idle);
-	if (l != NULL) {
-		(void)pool_send_away(pool, container_of(l, struct server, link));
-	}
-}
-
-/* The pool is full and a client waits here: ask every worker that has an idle one.  A
- * worker that gets one later sees our count of waiting clients in pool_give(). */
-static void pool_ask_others(struct pool *pool)
-{
-	struct upstream *up = pool->upstream;
-	for (unsigned i = 0; i < up->n_workers; i++) {
-		if (i == up->index ||
-		    atomic_load(&pool->shared->counts[i].n_idle) == 0) {
-			continue;
-		}
-		struct pool_parcel *parcel = malloc(sizeof(*parcel));
-		if (parcel == NULL) {
-			return;
-		}
-		*parcel = (struct pool_parcel){ pool->shared, up, up->peers[i], NULL };
-		if (loop_post(up->peers[i]->loop, pool_asked_for_idle, parcel) < 0) {
-			free(parcel);
-		}
-	}
-}
-
 /* Growing */
+
+/* The server has refused the login or the database: waiting will not help.  Whoever is
+ * merely unreachable or starting up may come back within the wait limit. */
+static bool pool_is_refused(const struct pool *pool, const struct pool_error *error)
+{
+	bool is_final = strncmp(error->sqlstate, "28", 2) == 0 ||
+			strcmp(error->sqlstate, "3D000") == 0 ||
+			strcmp(error->sqlstate, "42501") == 0;
+	return is_final && atomic_load(&pool->shared->n_servers) == 0;
+}
 
 static void pool_connect_failed(struct pool *pool, const struct connect_error *error)
 {
@@ -224,14 +120,9 @@ static void pool_connect_failed(struct pool *pool, const struct connect_error *e
 	log_warning(NULL,
 		    "cannot connect to the server of %s/%s: %s; next try in %u ms",
 		    shared->database, shared->user, told.message, (unsigned)delay);
-	/* The server has refused the login or the database: waiting will not help.
-	 * Whoever is merely unreachable or starting up may come back within the wait
-	 * limit. */
-	bool is_final = strncmp(told.sqlstate, "28", 2) == 0 ||
-			strcmp(told.sqlstate, "3D000") == 0 ||
-			strcmp(told.sqlstate, "42501") == 0;
-	if (is_final && atomic_load(&shared->n_servers) == 0) {
+	if (pool_is_refused(pool, &told)) {
 		pool_refuse_all(pool, &told);
+		pool_nudge_all(pool);
 	}
 }
 
@@ -279,34 +170,78 @@ static void pool_on_connect(void *arg, struct server_socket *socket,
 		pool_connect_failed(pool, error);
 	}
 	pool_grow(pool);
+	pool_nudge(pool); /* they may have waited for a place among the connecting */
 }
 
-/* max_db_connections and max_user_connections count over several pools. */
-static bool pool_is_within(struct pool *pool)
+enum pool_place {
+	PLACE_TAKEN,
+	PLACE_NONE, /* the pool is full, or enough of its connects are under way */
+	PLACE_OVER, /* a limit over several pools is reached */
+};
+
+/* max_db_connections and max_user_connections count over several pools; with the lock
+ * of the pools. */
+static bool pool_is_within(const struct pool *pool, unsigned max_db, unsigned max_user)
 {
-	struct upstream *up = pool->upstream;
-	struct pool_shared *own = pool->shared;
-	const struct config *config = up->config;
-	const struct config_database *db =
-	    config_find_database(config, span_str(own->database));
-	const struct config_user *user = config_find_user(config, span_str(own->user));
-	unsigned max_db = db ? db->max_db_connections : config->max_db_connections;
-	unsigned max_user =
-	    user ? user->max_user_connections : config->max_user_connections;
-	if (max_db == 0 && max_user == 0) {
-		return true;
-	}
+	const struct pool_shared *own = pool->shared;
 	unsigned n_db = 0;
 	unsigned n_user = 0;
-	pthread_mutex_lock(&up->pools->lock);
-	dlist_each (l, tmp, &up->pools->all) {
+	dlist_each (l, tmp, &pool->upstream->pools->all) {
 		struct pool_shared *other = container_of(l, struct pool_shared, link);
 		unsigned n = atomic_load(&other->n_servers);
 		n_db += strcmp(other->database, own->database) == 0 ? n : 0;
 		n_user += strcmp(other->user, own->user) == 0 ? n : 0;
 	}
-	pthread_mutex_unlock(&up->pools->lock);
 	return (max_db == 0 || n_db < max_db) && (max_user == 0 || n_user < max_user);
+}
+
+static bool pool_count_one(struct pool_shared *shared)
+{
+	unsigned n = atomic_load(&shared->n_servers);
+	unsigned max = atomic_load(&shared->max);
+	while (n < max) {
+		if (atomic_compare_exchange_weak(&shared->n_servers, &n, n + 1)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum pool_place pool_count_within(struct pool *pool)
+{
+	struct upstream *up = pool->upstream;
+	const struct config *config = up->config;
+	const struct config_database *db =
+	    config_find_database(config, span_str(pool->shared->database));
+	const struct config_user *user =
+	    config_find_user(config, span_str(pool->shared->user));
+	unsigned max_db = db ? db->max_db_connections : config->max_db_connections;
+	unsigned max_user =
+	    user ? user->max_user_connections : config->max_user_connections;
+	if (max_db == 0 && max_user == 0) {
+		return pool_count_one(pool->shared) ? PLACE_TAKEN : PLACE_NONE;
+	}
+	enum pool_place place = PLACE_OVER;
+	pthread_mutex_lock(&up->pools->lock);
+	if (pool_is_within(pool, max_db, max_user)) {
+		place = pool_count_one(pool->shared) ? PLACE_TAKEN : PLACE_NONE;
+	}
+	pthread_mutex_unlock(&up->pools->lock);
+	return place;
+}
+
+/* Takes one place in the account of all workers. */
+static enum pool_place pool_reserve(struct pool *pool)
+{
+	struct pool_shared *shared = pool->shared;
+	enum pool_place place = PLACE_NONE;
+	if (atomic_fetch_add(&shared->n_connecting, 1) < POOL_MAX_CONNECTING) {
+		place = pool_count_within(pool);
+	}
+	if (place != PLACE_TAKEN) {
+		atomic_fetch_sub(&shared->n_connecting, 1);
+	}
+	return place;
 }
 
 /* A limit over several pools is reached: an idle connection of another pool gives way.
@@ -315,34 +250,15 @@ static bool pool_make_room(struct pool *pool)
 {
 	dlist_each (l, tmp, &pool->upstream->all) {
 		struct pool *other = container_of(l, struct pool, link);
-		bool shares =
-		    strcmp(other->shared->database, pool->shared->database) == 0 ||
-		    strcmp(other->shared->user, pool->shared->user) == 0;
-		if (other == pool || !shares || dlist_is_empty(&other->idle)) {
+		if (!pool_shares_limit(other->shared, pool->shared) ||
+		    dlist_is_empty(&other->idle)) {
 			continue;
 		}
 		server_close(container_of(other->idle.prev, struct server, link),
 			     SERVER_CLOSE_EXCESS);
 		return true;
 	}
-	return false;
-}
-
-/* Takes one place in the account of all workers. */
-static bool pool_reserve(struct pool_shared *shared)
-{
-	if (atomic_fetch_add(&shared->n_connecting, 1) >= POOL_MAX_CONNECTING) {
-		atomic_fetch_sub(&shared->n_connecting, 1);
-		return false;
-	}
-	unsigned n = atomic_load(&shared->n_servers);
-	unsigned max = atomic_load(&shared->max);
-	while (n < max) {
-		if (atomic_compare_exchange_weak(&shared->n_servers, &n, n + 1)) {
-			return true;
-		}
-	}
-	atomic_fetch_sub(&shared->n_connecting, 1);
+	pool_ask_room(pool);
 	return false;
 }
 
@@ -394,11 +310,11 @@ static bool pool_try_connect(struct pool *pool)
 	    clock_now_ns() < atomic_load(&shared->retry_ns)) {
 		return false;
 	}
-	if (!pool_is_within(pool) &&
-	    (pool->n_waiting == 0 || !pool_make_room(pool) || !pool_is_within(pool))) {
-		return false;
+	enum pool_place place = pool_reserve(pool);
+	if (place == PLACE_OVER && pool->n_waiting > 0 && pool_make_room(pool)) {
+		place = pool_reserve(pool);
 	}
-	if (!pool_reserve(shared)) {
+	if (place != PLACE_TAKEN) {
 		return false;
 	}
 	if (pool_connect(pool) < 0) {
@@ -409,11 +325,18 @@ static bool pool_try_connect(struct pool *pool)
 	return true;
 }
 
-static unsigned pool_n_connecting(const struct pool *pool)
+/* Connections on their way to the waiting clients: connecting, or asked for the first
+ * time what their settings are. */
+static unsigned pool_n_coming(const struct pool *pool)
 {
 	unsigned n = 0;
 	dlist_each (l, tmp, &pool->connecting) {
 		n++;
+	}
+	dlist_each (l, tmp, &pool->busy) {
+		struct server *server = container_of(l, struct server, link);
+		const struct owed *head = owed_head(&server->owed);
+		n += head != NULL && (head->flags & OWED_PROBE) ? 1 : 0;
 	}
 	return n;
 }
@@ -421,10 +344,25 @@ static unsigned pool_n_connecting(const struct pool *pool)
 /* One connect for each waiting client that has none coming, as far as the limits go. */
 static void pool_grow(struct pool *pool)
 {
-	unsigned coming = pool_n_connecting(pool);
+	struct pool_shared *shared = pool->shared;
+	if (pool->n_waiting == 0 ||
+	    atomic_load(&shared->n_servers) >= atomic_load(&shared->max)) {
+		return;
+	}
+	unsigned coming = pool_n_coming(pool);
 	while (coming < pool->n_waiting && pool_try_connect(pool)) {
 		coming++;
 	}
+}
+
+void pool_look(struct pool *pool)
+{
+	struct pool_error error;
+	if (pool->n_waiting > 0 && pool_last_error(pool, &error) &&
+	    pool_is_refused(pool, &error)) {
+		pool_refuse_all(pool, &error);
+	}
+	pool_grow(pool);
 }
 
 /* The door */
@@ -442,31 +380,45 @@ static bool pool_check_first(struct pool *pool, struct server *server, uint64_t 
 	return true;
 }
 
-struct server *pool_take(struct pool *pool)
+/* An idle connection that works, still idle; NULL: none, or it is asked first. */
+static struct server *pool_pick(struct pool *pool)
 {
+	struct dlist *l;
 	uint64_t now = 0;
-	while (pool->n_waiting == 0) {
-		struct dlist *l = dlist_head(&pool->idle);
-		if (l == NULL) {
-			return NULL;
-		}
+	while ((l = dlist_head(&pool->idle)) != NULL) {
 		struct server *server = container_of(l, struct server, link);
 		now = now ? now : clock_now_ns();
 		if (now - server->idle_since_ns > POOL_PEEK_AFTER_NS &&
 		    stream_is_stirred(&server->stream)) {
 			server_close(server, SERVER_CLOSE_CHECK_FAILED);
-			continue;
+		} else if (!pool_check_first(pool, server, now)) {
+			return server;
 		}
-		if (pool_check_first(pool, server, now)) {
-			continue;
-		}
+	}
+	return NULL;
+}
+
+struct server *pool_take(struct pool *pool)
+{
+	struct server *server = pool->n_waiting == 0 ? pool_pick(pool) : NULL;
+	if (server != NULL) {
 		server_move(server, SERVER_BUSY);
 		server->epoch++;
 		metric_add(&pool_metrics(pool)->pool_checkouts, 1);
 		histogram_observe(&pool_metrics(pool)->pool_wait, 0);
-		return server;
 	}
-	return NULL;
+	return server;
+}
+
+void pool_asked(struct pool *pool)
+{
+	if (pool->n_waiting > 0 || pool_longest_waiting(pool) == NULL) {
+		return;
+	}
+	struct server *server = pool_pick(pool);
+	if (server != NULL) {
+		(void)pool_send_away(pool, server);
+	}
 }
 
 void pool_wait(struct pool *pool, struct pool_waiter *waiter)
@@ -477,9 +429,7 @@ void pool_wait(struct pool *pool, struct pool_waiter *waiter)
 	pool->n_waiting++;
 	pool_publish_waiting(pool);
 	pool_grow(pool);
-	if (pool->n_waiting > pool_n_connecting(pool)) {
-		pool_ask_others(pool);
-	}
+	pool_ask_others(pool);
 }
 
 void pool_leave(struct pool *pool, struct pool_waiter *waiter)
@@ -498,8 +448,13 @@ static void pool_keep(struct pool *pool, struct server *server)
 		pool_grant(pool, server);
 		return;
 	}
-	if (server->state != SERVER_IDLE) {
-		server_move(server, SERVER_IDLE);
+	server_move(server, SERVER_IDLE);
+	if (pool->upstream->n_workers > 1 && stream_is_empty(&server->stream) &&
+	    pool_longest_waiting(pool) != NULL) {
+		/* somebody began to wait just before the connection was counted as
+		 * idle */
+		server_move(server, SERVER_BUSY);
+		loop_task_add(pool->upstream->loop, &server->away_task);
 	}
 }
 
@@ -542,6 +497,7 @@ void pool_lost(struct pool *pool)
 	atomic_fetch_sub(&pool->shared->n_servers, 1);
 	if (!pool->upstream->is_closing) {
 		pool_grow(pool);
+		pool_nudge(pool);
 	}
 }
 
@@ -566,24 +522,38 @@ struct welcome *pool_welcome(struct pool *pool)
 
 /* Keeping house, once a second */
 
-static void pool_close_stale(struct pool *pool, uint64_t now)
+/* Why an idle connection has to go; SERVER_CLOSE_COUNT: it may stay. */
+static enum server_close_reason
+pool_staleness(const struct pool *pool, const struct server *server, uint64_t now)
 {
-	const struct config *config = pool->upstream->config;
 	struct pool_shared *shared = pool->shared;
-	uint64_t idle_ns = config->server_idle_timeout_ms * 1000000U;
+	uint64_t idle_ns = pool->upstream->config->server_idle_timeout_ms * 1000000U;
+	unsigned n = atomic_load(&shared->n_servers);
+	if (now >= server->expires_ns) {
+		return SERVER_CLOSE_LIFETIME;
+	}
+	if (n > atomic_load(&shared->max)) {
+		return SERVER_CLOSE_EXCESS;
+	}
+	bool is_idle = idle_ns != 0 && now - server->idle_since_ns >= idle_ns &&
+		       n > atomic_load(&shared->min);
+	return is_idle ? SERVER_CLOSE_IDLE : SERVER_CLOSE_COUNT;
+}
+
+/* Closing one may close others (room for a pool that waits), so each round begins
+ * anew. */
+static bool pool_close_one_stale(struct pool *pool, uint64_t now)
+{
 	/* oldest first: the list has the most recently used in front */
-	for (struct dlist *l = pool->idle.prev; l != &pool->idle;) {
+	for (struct dlist *l = pool->idle.prev; l != &pool->idle; l = l->prev) {
 		struct server *server = container_of(l, struct server, link);
-		l = l->prev;
-		unsigned n = atomic_load(&shared->n_servers);
-		bool is_old = now >= server->expires_ns;
-		bool is_idle = idle_ns != 0 && now - server->idle_since_ns >= idle_ns &&
-			       n > atomic_load(&shared->min);
-		if (is_old || is_idle || n > atomic_load(&shared->max)) {
-			server_close(server, is_old ? SERVER_CLOSE_LIFETIME
-						    : SERVER_CLOSE_IDLE);
+		enum server_close_reason why = pool_staleness(pool, server, now);
+		if (why != SERVER_CLOSE_COUNT) {
+			server_close(server, why);
+			return true;
 		}
 	}
+	return false;
 }
 
 static void pool_on_tick(void *arg)
@@ -592,8 +562,10 @@ static void pool_on_tick(void *arg)
 	uint64_t now = clock_now_ns();
 	dlist_each (l, tmp, &up->all) {
 		struct pool *pool = container_of(l, struct pool, link);
-		pool_close_stale(pool, now);
+		while (pool_close_one_stale(pool, now)) {
+		}
 		pool_grow(pool);
+		pool_asked(pool); /* a hand-over that was not possible then */
 		while (atomic_load(&pool->shared->n_servers) <
 			   atomic_load(&pool->shared->min) &&
 		       pool_try_connect(pool)) {

@@ -12,6 +12,7 @@
 #include "base/machine.h"
 #include "base/metrics.h"
 #include "upstream/connect.h"
+#include "upstream/context.h"
 #include "upstream/pool.h"
 
 /* clang-format off */
@@ -49,8 +50,8 @@ static void server_account(struct server *server, enum server_state state, int d
 	struct pool_counts *counts = &pool->shared->counts[pool->upstream->index];
 	if (state == SERVER_IDLE) {
 		pool->n_idle += (unsigned)delta;
-		atomic_store_explicit(&counts->n_idle, pool->n_idle,
-				      memory_order_relaxed);
+		/* in one order with oldest_ns: upstream/pool_peers.h */
+		atomic_store(&counts->n_idle, pool->n_idle);
 	} else if (state != SERVER_CLOSING) {
 		pool->n_busy += (unsigned)delta;
 	}
@@ -148,6 +149,16 @@ void server_close(struct server *server, enum server_close_reason reason)
 void server_discard(struct server *server)
 {
 	server_close(server, SERVER_CLOSE_OUT_OF_MEMORY);
+}
+
+void server_bury(struct server *server)
+{
+	require(server->is_away && server->owed.n == 0 && server->client == NULL);
+	context_unref(server->context);
+	server_socket_close(server->socket);
+	owed_fini(&server->owed);
+	prepared_fini(&server->prepared);
+	free(server);
 }
 
 void server_leave(struct server *server)
