@@ -43,6 +43,10 @@ bool client_ensure_prepared(struct client *client, struct statement *statement,
 			    struct span name);
 /* Enters ID into the server's prepared table, closing the one that has to go. */
 bool client_note_prepared(struct client *client, uint64_t id);
+/* A statement with this plan (or NULL) is on its way: DEALLOCATE ALL and DISCARD ALL
+ * take everybody's statements from the server connection, so whatever is sent behind
+ * them prepares its own again. */
+void client_note_sent(struct client *client, const struct plan *plan);
 /* The statement's name on the server. */
 struct span client_server_name(const struct client *client,
 			       const struct statement *statement, struct span name);

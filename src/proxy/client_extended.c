@@ -240,6 +240,7 @@ static bool client_send_execute(struct client *client, const struct frame *frame
 	}
 	client->server->unsynced = true;
 	stream_put_borrow(&client->server->stream, frame_bytes(frame));
+	client_note_sent(client, plan);
 	return true;
 }
 

@@ -340,6 +340,14 @@ bool client_ensure_prepared(struct client *client, struct statement *statement,
 				   client_server_name(client, statement, name));
 }
 
+void client_note_sent(struct client *client, const struct plan *plan)
+{
+	if (plan != NULL && plan->deallocate_all) {
+		prepared_clear(&client->server->prepared);
+		client->server->unnamed_id = 0;
+	}
+}
+
 /* Errors */
 
 void client_fail_batch(struct client *client, const char *sqlstate, const char *text)

@@ -161,6 +161,7 @@ static void client_forward_query(struct client *client, struct span message,
 	session_deallocate(&client->session, SPAN_LIT("")); /* as PostgreSQL does */
 	server->unnamed_id = 0;
 	stream_put_borrow(&server->stream, message);
+	client_note_sent(client, request->plan);
 }
 
 static size_t client_query(struct client *client, struct span in,
@@ -400,6 +401,10 @@ size_t client_take(struct client *client, struct span in)
 		}
 		used += n;
 	}
+	if (client->state == CLIENT_BOUND) {
+		/* granted for a message that turned out not to need it */
+		client_release(client);
+	}
 	return used;
 }
 
@@ -424,6 +429,7 @@ void client_release(struct client *client)
 	} else {
 		pool_give(server->pool, server);
 	}
+	client_unblock(client); /* the server, which would have, is somebody else's */
 }
 
 void client_after_transaction(struct client *client)

@@ -75,6 +75,15 @@ static void walk_flush(struct walk *walk)
 
 /* Answered items */
 
+/* What was forgotten when DEALLOCATE ALL was sent may be there still: before anybody
+ * else gets the connection, it is reset. */
+static void server_check_deallocate(struct server *server, const struct query *query)
+{
+	if (query != NULL && query->plan != NULL && query->plan->deallocate_all) {
+		server->suspect = true;
+	}
+}
+
 static void server_item_done(struct walk *walk)
 {
 	struct server *server = walk->server;
@@ -84,9 +93,9 @@ static void server_item_done(struct walk *walk)
 		if (server->client != NULL && item.query->plan != NULL &&
 		    item.query->sqlstate[0] == 0) {
 			session_done(&server->client->session, item.query->plan);
-			if (item.query->plan->unpins) {
-				prepared_clear(&server->prepared);
-			}
+		}
+		if (item.query->sqlstate[0] != 0) {
+			server_check_deallocate(server, item.query);
 		}
 		query_finish(server_worker(server), item.query);
 	}
@@ -239,6 +248,7 @@ static void server_drop_batch(struct server *server)
 		server_parse_failed(server, &item);
 		/* never executed: its commit did not happen */
 		commit_end(item.commit, server_worker(server)->versions, false);
+		server_check_deallocate(server, item.query);
 		query_free(item.query);
 	}
 	if (client == NULL) {
@@ -288,6 +298,7 @@ static enum verdict server_on_error(struct walk *walk, const struct frame *frame
 	server_parse_failed(server, &failed);
 	commit_end(failed.commit, server_worker(server)->versions, false);
 	if (failed.query != NULL) {
+		server_check_deallocate(server, failed.query);
 		query_finish(server_worker(server), failed.query);
 	}
 	server_drop_batch(server);
