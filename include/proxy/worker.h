@@ -48,7 +48,7 @@ struct worker {
 	struct planner *planner;
 	struct statement_table *statements;
 	struct key key;	      /* of the request at hand */
-	struct dlist clients; /* all of them */
+	struct dlist clients; /* all of them, the closed ones until the turn ends */
 	struct dlist logins;  /* STARTUP to WELCOME, oldest first */
 	struct dlist waiting; /* WAIT, oldest first */
 	unsigned n_clients;

@@ -155,6 +155,7 @@ static void client_free(struct loop_task *task)
 {
 	struct client *client = container_of(task, struct client, free_task);
 	require(client->state == CLIENT_CLOSING && client->server == NULL);
+	dlist_remove(&client->link);
 	login_free(client->login);
 	replies_fini(&client->replies);
 	session_fini(&client->session);
@@ -265,7 +266,6 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 	stream_close(&client->stream);
 	client_abandon(client);
 	client_move(client, CLIENT_CLOSING);
-	dlist_remove(&client->link);
 	if (client->pool != NULL) {
 		client->pool->n_clients--;
 	}

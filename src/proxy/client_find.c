@@ -98,6 +98,7 @@ enum found client_find(struct client *client, struct request *request,
 	}
 	if (*entry != NULL) {
 		client_find_cancel(client);
+		client->wait_error.sqlstate[0] = 0; /* nobody needs the server now */
 		return FOUND_HIT;
 	}
 	if (reason != BYPASS_NONE) {

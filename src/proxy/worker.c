@@ -241,7 +241,7 @@ static void worker_check_clients(struct worker *worker, uint64_t now)
 	worker->next_limits_ns = now + WORKER_LIMITS_NS;
 	dlist_each (l, tmp, &worker->clients) {
 		struct client *client = container_of(l, struct client, link);
-		if (client->state >= CLIENT_IDLE) {
+		if (client->state >= CLIENT_IDLE && client_is_open(client)) {
 			worker_check_client(worker, client, now);
 		}
 	}
@@ -326,8 +326,8 @@ static void worker_check_phase(struct worker *worker)
 		worker->is_draining = true;
 		worker->drain_until_ns = limit ? now + limit : UINT64_MAX;
 		worker_close_listeners(worker);
-		worker_close_clients(worker, false);
 	}
+	worker_close_clients(worker, false);
 	if (worker->n_clients == 0 || now > worker->drain_until_ns) {
 		worker_stop(worker);
 	}
