@@ -32,8 +32,9 @@ struct capture {
 struct query {
 	struct plan *plan;	 /* a reference, or NULL */
 	struct capture *capture; /* owned, or NULL */
-	char *text;		 /* for the slow log with parameters; owned, or NULL */
-	char *parameters;  /* the same for the extended protocol; owned, or NULL */
+	char *text; /* of a simple statement, for the slow log; owned, or NULL */
+	struct statement *statement; /* of an extended one; a reference, or NULL */
+	char *parameters;  /* what was bound, when it is to be logged; owned, or NULL */
 	uint64_t start_ns; /* last byte of the request */
 	uint64_t sent_ns;
 	uint16_t db_index;

@@ -348,16 +348,22 @@ static void query_write_parameters(const struct request *request, struct buf *ou
 	}
 }
 
-/* For the slow log: a simple text has its values in it, an extended one beside it. */
-static void query_keep_parameters(struct query *query, const struct request *request)
+/* For the slow log: the statement as it was sent, and with log parameters what was
+ * bound. */
+static void query_keep_text(struct client *client, struct query *query,
+			    const struct request *request)
 {
+	if (client->worker->config->slow_query_threshold_ms == 0) {
+		return;
+	}
 	if (request->statement == NULL) {
 		size_t n =
 		    request->text.n < SLOW_TEXT_MAX ? request->text.n : SLOW_TEXT_MAX;
-		query->text = strndup((const char *)request->text.p, n);
+		query->text = n > 0 ? strndup((const char *)request->text.p, n) : NULL;
 		return;
 	}
-	if (request->bind == NULL) {
+	query->statement = statement_ref(request->statement);
+	if (request->bind == NULL || !client->worker->config->log_parameters) {
 		return;
 	}
 	struct buf text;
@@ -380,9 +386,7 @@ struct query *query_new(struct client *client, const struct request *request,
 	query->start_ns = query->sent_ns = clock_now_ns();
 	query->db_index = client->pool->shared->db_index;
 	query->route = route;
-	if (client->worker->config->log_parameters) {
-		query_keep_parameters(query, request);
-	}
+	query_keep_text(client, query, request);
 	return query;
 }
 
@@ -422,6 +426,7 @@ void query_free(struct query *query)
 		plan_unref(query->plan);
 		free(query->text);
 		free(query->parameters);
+		statement_unref(query->statement);
 		free(query);
 	}
 }
@@ -457,13 +462,12 @@ static void query_log_slow(struct worker *worker, const struct query *query,
 		return;
 	}
 	metric_add(&query_metrics(worker, query->db_index)->slow_queries, 1);
-	const char *text = query->text;
-	if (text == NULL && query->plan != NULL) {
-		text = query->plan->normalized;
+	struct span text = span_str(query->text ? query->text : "");
+	if (query->statement != NULL) {
+		text = statement_text(query->statement);
 	}
 	const char *parameters = query->parameters ? query->parameters : "";
-	log_slow_query(NULL, took_ns / 1000U, span_str(text ? text : ""),
-		       span_str(parameters));
+	log_slow_query(NULL, took_ns / 1000U, text, span_str(parameters));
 }
 
 void query_finish(struct worker *worker, struct query *query)
