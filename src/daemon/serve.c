@@ -4,6 +4,8 @@
 #include "daemon/serve.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -367,8 +369,22 @@ static int serve_start(struct serve *serve)
 	return 0;
 }
 
+/* A signal that comes while everything is being freed must not end the process with a
+ * status of its own. */
+static void serve_block_signals(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void serve_end(struct serve *serve)
 {
+	serve_block_signals();
 	for (unsigned i = 0; i < serve->proxy->n_workers; i++) {
 		worker_join(serve->proxy->workers[i]);
 	}
