@@ -60,8 +60,13 @@ bool database_is_up(const struct database *database)
 void database_changed(struct database *database)
 {
 	require(database != NULL);
+	uint64_t now_ns = clock_now_ns();
 	pthread_mutex_lock(&database->lock);
 	database->n_ends++;
+	database->changed_ns = now_ns;
+	if (database->unread_ns == 0) {
+		database->unread_ns = now_ns;
+	}
 	pthread_mutex_unlock(&database->lock);
 	databases_wake(database->databases);
 }

@@ -29,7 +29,11 @@ struct database_reading;
 struct store_shared;
 struct versions;
 
-#define DATABASE_RETRY_NS     UINT64_C(1000000000)
+#define DATABASE_RETRY_NS UINT64_C(1000000000)
+/* DDL comes in bursts, and a reading holds a snapshot for as long as it takes, which is
+ * in the way of VACUUM: it waits until the burst is over, but not for ever. */
+#define DATABASE_QUIET_NS     UINT64_C(200000000)
+#define DATABASE_LAG_NS	      UINT64_C(1000000000)
 #define DATABASE_MAX_LIMBO    10000 /* commits with an unknown outcome */
 #define DATABASE_MAX_PREPARED 10000
 #define DATABASE_MAX_GID      200   /* bytes; PostgreSQL's own limit */
@@ -47,8 +51,10 @@ struct database {
 	struct catalog *catalog; /* a reference, or NULL */
 	char *user;		 /* this and the next: a client's; NULL: none known */
 	char *password;
-	bool has_new_login;	/* user and password were changed */
-	uint64_t n_ends;	/* of our own tag, owed when the catalogue was read */
+	bool has_new_login;  /* user and password were changed */
+	uint64_t n_ends;     /* of our own tag, owed when the catalogue was read */
+	uint64_t changed_ns; /* the last DDL */
+	uint64_t unread_ns;  /* the first DDL that no reading has begun after; or 0 */
 	struct dlist new_limbo; /* struct limbo, from the workers */
 	struct map prepared;	/* struct prepared by gid */
 	/* the main thread's */

@@ -284,9 +284,31 @@ static void database_read(struct database *database)
 	}
 	pthread_mutex_lock(&database->lock);
 	reading->n_ends = database->n_ends;
+	database->unread_ns = 0;
 	pthread_mutex_unlock(&database->lock);
 	database->reading = reading;
 	reading_ask(reading);
+}
+
+enum reading_need {
+	READING_NOT, /* nothing has changed */
+	READING_SOON,
+	READING_NOW,
+};
+
+static enum reading_need database_needs_reading(struct database *database,
+						uint64_t now_ns)
+{
+	enum reading_need need = READING_NOT;
+	pthread_mutex_lock(&database->lock);
+	if (database->n_ends > 0) {
+		bool is_fresh = database->unread_ns != 0 &&
+				now_ns < database->changed_ns + DATABASE_QUIET_NS &&
+				now_ns < database->unread_ns + DATABASE_LAG_NS;
+		need = is_fresh ? READING_SOON : READING_NOW;
+	}
+	pthread_mutex_unlock(&database->lock);
+	return need;
 }
 
 void database_read_if_due(struct database *database, const struct config *config,
@@ -296,9 +318,11 @@ void database_read_if_due(struct database *database, const struct config *config
 	    now_ns < database->retry_ns) {
 		return;
 	}
-	pthread_mutex_lock(&database->lock);
-	bool is_due = database->n_ends > 0;
-	pthread_mutex_unlock(&database->lock);
+	enum reading_need need = database_needs_reading(database, now_ns);
+	if (need == READING_SOON) {
+		return;
+	}
+	bool is_due = need == READING_NOW;
 	if (!is_due && !database->is_elsewhere) {
 		is_due = database->read_ns == 0 ||
 			 now_ns - database->read_ns >=

@@ -216,6 +216,31 @@ Test(database, ends_each_of_many, .timeout = 60)
 	end(&rig);
 }
 
+/* DDL in a row is read when it is over, but not much later than a second. */
+Test(database, waits_for_the_end_of_a_burst, .timeout = 60)
+{
+	struct rig rig;
+	begin(&rig, "d_burst");
+	uint64_t begun_ns = clock_now_ns();
+	uint64_t read_ns = 0;
+	for (int i = 0; i < 40; i++) {
+		char sql[64];
+		(void)snprintf(sql, sizeof(sql), "CREATE TABLE burst%d (id int)", i);
+		must(rig.conn, sql);
+		versions_begin(rig.versions, rig.own);
+		database_changed(rig.database);
+		(void)run_for(&rig, 40, never);
+		if (read_ns == 0 && is_read(&rig)) {
+			read_ns = clock_now_ns();
+		}
+	}
+	cr_assert_neq(read_ns, 0);
+	cr_assert_geq(read_ns - begun_ns, UINT64_C(900000000));
+	cr_assert(run_for(&rig, 10000, is_idle));
+	cr_assert_eq(n_relations(&rig), 41);
+	end(&rig);
+}
+
 /* What another session does is found by the refresh, once a second. */
 Test(database, finds_ddl_done_elsewhere, .timeout = 60)
 {
