@@ -111,6 +111,8 @@ static void link_cleanup(void *arg)
 		*link->gone = true;
 	}
 	link->ac->c.reader->fn = link->makers; /* it outlives the link */
+	/* hiredis 1 calls the requests that wait back after this, 0.14 before it */
+	link->ac->data = NULL;
 	watch_close(link->watch);
 	loop_task_remove(&link->flush);
 	if (link->owner != NULL) {
@@ -208,7 +210,7 @@ static void link_on_event(void *arg, int events, int err)
 static void link_on_connect(const struct redisAsyncContext *ac, int status)
 {
 	struct redis_link *link = ac->data;
-	if (status == REDIS_OK && link->owner != NULL) {
+	if (status == REDIS_OK && link != NULL && link->owner != NULL) {
 		link->is_connected = true;
 		link->events->connected(link->owner);
 	}
@@ -247,6 +249,9 @@ static void answer_fill(struct redis_answer *answer, const redisReply *r)
 static void link_on_reply(redisAsyncContext *ac, void *reply, void *request)
 {
 	struct redis_link *link = ac->data;
+	if (link == NULL) {
+		return; /* cleanup has told */
+	}
 	require(link->n_waiting > 0);
 	link->n_waiting--;
 	if (reply == NULL || link->owner == NULL) {
