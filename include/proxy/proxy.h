@@ -29,7 +29,8 @@ struct worker;
 enum proxy_phase {
 	PROXY_SERVING,
 	PROXY_DRAINING, /* SIGTERM: transactions may finish, nobody new */
-	PROXY_STOPPING, /* SIGINT or the second signal: now */
+	PROXY_HURRYING, /* SIGINT: queries may finish, transactions may not */
+	PROXY_STOPPING, /* the second signal: now */
 };
 
 struct proxy {

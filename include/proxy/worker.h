@@ -58,6 +58,7 @@ struct worker {
 	unsigned n_listeners;
 	bool is_running; /* the thread exists */
 	bool is_draining;
+	bool is_hurrying;
 	bool is_stopping;
 	bool store_closed;
 	uint64_t

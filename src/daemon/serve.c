@@ -231,6 +231,9 @@ static void serve_on_signal(void *arg, enum signals_wish wish, const char *signa
 		proxy_set_phase(serve->proxy, PROXY_DRAINING);
 		break;
 	case SIGNALS_STOP_SOON:
+		log_log(NULL, "%s: shutting down when queries have ended", signal_name);
+		proxy_set_phase(serve->proxy, PROXY_HURRYING);
+		break;
 	case SIGNALS_STOP_NOW:
 		log_log(NULL, "%s: shutting down now", signal_name);
 		proxy_set_phase(serve->proxy, PROXY_STOPPING);

@@ -281,16 +281,25 @@ static void worker_close_listeners(struct worker *worker)
 	worker->n_listeners = 0;
 }
 
-/* Closes clients: all of them, or those without an open transaction. */
-static void worker_close_clients(struct worker *worker, bool all)
+/* Whether the client may go on a little, in this phase of the end. */
+static bool worker_spares(const struct client *client, int phase)
+{
+	const struct server *server = client->server;
+	if (phase == PROXY_STOPPING) {
+		return false;
+	}
+	if (client->state == CLIENT_WAIT || client->state == CLIENT_LOOKUP) {
+		return true;
+	}
+	return server != NULL && (server->owed.n > 0 || (phase == PROXY_DRAINING &&
+							 server->tx_status != 'I'));
+}
+
+static void worker_close_clients(struct worker *worker, int phase)
 {
 	dlist_each (l, tmp, &worker->clients) {
 		struct client *client = container_of(l, struct client, link);
-		bool is_busy =
-		    client->state == CLIENT_WAIT || client->state == CLIENT_LOOKUP ||
-		    (client->server != NULL &&
-		     (client->server->owed.n > 0 || client->server->tx_status != 'I'));
-		if (all || !is_busy) {
+		if (!worker_spares(client, phase)) {
 			client_close(client, CLIENT_CLOSE_SHUTDOWN);
 		}
 	}
@@ -304,7 +313,7 @@ static void worker_stop(struct worker *worker)
 	worker->is_stopping = true;
 	worker->is_draining = true;
 	worker_close_listeners(worker);
-	worker_close_clients(worker, true);
+	worker_close_clients(worker, PROXY_STOPPING);
 	upstream_stop(&worker->upstream);
 	timer_close(steal(&worker->tick));
 	store_close(worker->store, worker_store_closed, worker);
@@ -317,7 +326,7 @@ static void worker_check_phase(struct worker *worker)
 		worker_stop(worker);
 		return;
 	}
-	if (phase != PROXY_DRAINING) {
+	if (phase == PROXY_SERVING) {
 		return;
 	}
 	uint64_t now = clock_now_ns();
@@ -326,8 +335,12 @@ static void worker_check_phase(struct worker *worker)
 		worker->is_draining = true;
 		worker->drain_until_ns = limit ? now + limit : UINT64_MAX;
 		worker_close_listeners(worker);
+		worker_close_clients(worker, PROXY_DRAINING);
 	}
-	worker_close_clients(worker, false);
+	if (phase == PROXY_HURRYING && !worker->is_hurrying) {
+		worker->is_hurrying = true;
+		worker_close_clients(worker, PROXY_HURRYING);
+	}
 	if (worker->n_clients == 0 || now > worker->drain_until_ns) {
 		worker_stop(worker);
 	}

@@ -147,6 +147,20 @@ def test_term_lets_a_transaction_finish(pgrecall, database):
     assert database.psql("SELECT count(*) FROM users WHERE name = 'last'").strip() == "1"
 
 
+def test_int_lets_a_query_finish_but_no_transaction(pgrecall, database):
+    proxy = pgrecall()
+    process = proxy.process
+    busy, idle = proxy.connect(database.name), proxy.connect(database.name)
+    idle.query("BEGIN")
+    busy.send(wire.query("SELECT 'done', pg_sleep(1)"))
+    time.sleep(0.3)
+    proxy.send_signal(signal.SIGINT)
+    assert [m.sqlstate() for m in idle.rest()] == ["57P01"]
+    answer = busy.until("Z")
+    assert busy.types(answer) == "TDCZ" and answer[1].values()[0] == b"done"
+    assert process.wait(20) == 0
+
+
 def test_wait_limit(pgrecall, database):
     """The pool is full: an ERROR 53300 after the limit, and the client goes on."""
     proxy = pgrecall(pgrecall={"default_pool_size": 1, "query_wait_timeout": "500ms"})
