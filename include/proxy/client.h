@@ -70,6 +70,9 @@ struct client {
 	bool pass_drop;		  /* they are not for the server */
 	bool skip;		  /* after an error: drop everything until Sync */
 	struct plan *portal_plan; /* of the unnamed portal; a reference, or NULL */
+	bool portal_is_hit;	  /* the unnamed portal was answered from the cache */
+	uint64_t sync_at;	  /* position of the last Sync or Query sent; see
+				     proxy/names.h */
 	bool session_mode;
 	bool is_surplus;  /* over max_client_conn: refused once it has said who it is */
 	bool login_waits; /* in the pool's queue for its first server connection */

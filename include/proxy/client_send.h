@@ -27,11 +27,20 @@ enum acquired {
 };
 
 enum acquired client_acquire(struct client *client);
+/* The position of a change to the client's names made now: see proxy/names.h. */
+uint64_t client_position(const struct client *client);
+/* True when an earlier group, whose fate is not known yet, has changed what NAME is. */
+bool client_name_is_open(struct client *client, struct span name);
+/* The fate of what was sent is needed to go on: the message at hand comes again when
+ * it is known. */
+void client_wait_answers(struct client *client);
 /* Queues an item; closes the client without memory, and frees what the item holds. */
 bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query *query,
 		struct commit *commit);
-/* What a statement with this plan does to session and facts, before it is sent. */
-void client_note_statement(struct client *client, const struct request *request);
+/* What a statement with this plan does to facts and, when it IS_EXECUTED, to the
+ * session, before it is sent. */
+void client_note_statement(struct client *client, const struct request *request,
+			   bool is_executed);
 /* The commit that the message at hand may carry out, with its tags in flight; *OUT may
  * be NULL.  PLAN is what is executed (NULL: unknown); AT_EXECUTE: an Execute, which
  * commits only when it is COMMIT itself. */
@@ -41,6 +50,11 @@ bool client_begin_commit(struct client *client, const struct plan *plan,
  * injecting Parse (and Close of an evicted one). */
 bool client_ensure_prepared(struct client *client, struct statement *statement,
 			    struct span name);
+/* Closes a statement on the server; the answer is not for the client. */
+bool client_inject_close(struct client *client, struct span name);
+/* Puts the statements that PLAN is about to DEALLOCATE on the server, under the
+ * client's own names, with items of FLAGS. */
+bool client_inject_names(struct client *client, const struct plan *plan, uint8_t flags);
 /* Enters ID into the server's prepared table, closing the one that has to go. */
 bool client_note_prepared(struct client *client, uint64_t id);
 /* A statement with this plan (or NULL) is on its way: DEALLOCATE ALL and DISCARD ALL

@@ -13,19 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/map.h"
 #include "base/span.h"
+#include "proxy/names.h"
 #include "proxy/writes.h"
 #include "sql/plan.h"
 #include "upstream/context.h"
-
-struct statement;
-
-struct client_statement {
-	struct statement *statement; /* a reference */
-	uint16_t name_len;
-	char name[];
-};
 
 struct session {
 	struct context
@@ -33,13 +25,13 @@ struct session {
 	struct context *startup; /* what RESET goes back to; a reference */
 	struct context *pending; /* settings if the open transaction commits; or NULL */
 	struct context
-	    *pending_server;   /* the same for the server connection: RESET there goes
-				* back to its own, not to the client's start-up */
-	struct map statements; /* name -> client_statement */
-	struct statement *unnamed; /* a reference, or NULL */
-	struct writes writes;	   /* of the open transaction */
-	uint32_t pins;		   /* enum plan_pin bits; held until DISCARD ALL */
-	char tx_status;		   /* I T E: as the client was last told */
+	    *pending_server;  /* the same for the server connection: RESET there goes
+			       * back to its own, not to the client's start-up */
+	struct names names;   /* prepared statements */
+	struct writes writes; /* of the open transaction */
+	uint32_t pins;	      /* enum plan_pin bits; held until DISCARD ALL */
+	char tx_status;	      /* I T E: as the client was last told */
+	bool tx_begun;	      /* BEGIN was sent since the last idle */
 	bool tx_plain;	 /* the open transaction is READ COMMITTED, and only read */
 	bool tx_unread;	 /* something other than reads was sent since the last idle */
 	bool tx_may_end; /* something that can end a transaction was sent since then */
@@ -60,21 +52,15 @@ void session_fini(struct session *session);
 /* Why the next statement may not use the cache, or BYPASS_NONE. */
 enum bypass_reason session_bypass(const struct session *session);
 /* The statement under NAME ("": the unnamed one), borrowed, or NULL. */
-struct statement *session_statement(const struct session *session, struct span name);
-/* Puts STATEMENT (a reference of its own is taken) under NAME, which must be free
- * unless it is "".  0, MAP_E_FULL or -ENOMEM. */
-int session_prepare(struct session *session, struct span name,
-		    struct statement *statement) MUST_CHECK;
-/* Forgets the statement; the name need not exist. */
-void session_deallocate(struct session *session, struct span name);
-/* The statements with that id (0: the unnamed one) were refused by the server. */
-void session_parse_failed(struct session *session, uint64_t statement_id);
-void session_deallocate_all(struct session *session);
+struct statement *session_statement(struct session *session, struct span name);
+/* Something changed that cannot be followed: no cache, and the server connection stays
+ * with this client, until DISCARD ALL. */
+void session_distrust(struct session *session);
 /* A statement with PLAN is about to be sent to a server connection whose settings are
  * those of SERVER: what it does to transaction and settings. */
 void session_sent(struct session *session, const struct plan *plan,
 		  struct context *server);
-/* A statement with PLAN has succeeded: prepared statements and pins that it ends. */
+/* A statement with PLAN has succeeded: pins that it ends. */
 void session_done(struct session *session, const struct plan *plan);
 /* ReadyForQuery with STATUS, and nothing is outstanding.  OK, FAILED: since settings
  * are pending a transaction committed, one rolled back.  Returns the settings that the

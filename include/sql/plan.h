@@ -152,7 +152,8 @@ struct plan {
 	bool hint_off;		/* pgrecall(off) */
 	uint64_t fingerprint;	/* libpg_query's; 0 when not parsed */
 	const char *normalized; /* text with constants as $n, zero-terminated; owned */
-	char *set_name;	   /* lower case setting name, or gid; owned, may be NULL */
+	char *set_name;	   /* lower case setting name, gid, or DEALLOCATE's name; owned,
+			    * may    be NULL */
 	char *set_value;   /* decoded value as set_config() takes it; may be NULL */
 	uint16_t n_consts; /* constants in the text */
 	uint16_t n_reads;

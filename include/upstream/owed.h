@@ -25,16 +25,26 @@ enum owed_flags {
 	OWED_PROBE = 8,	   /* asks what the settings of a new connection are */
 };
 
+/* The message is ignored by the server: never the head of the queue. */
+#define OWED_VOID 0
+
+/* statement_id of a Parse that is not in the server's prepared table: it has a name of
+ * the client's, or only asks whether the server would take it. */
+#define OWED_NAMED UINT64_MAX
+
 struct owed {
-	uint8_t kind;	  /* the message's type byte: Q P B D E C S F */
-	uint8_t flags;	  /* enum owed_flags */
-	bool collects;	  /* Describe: its RowDescription belongs to the next Execute's
-			     answer */
-	uint8_t n_copied; /* ends of COPY data sent before its CopyInResponse came */
-	bool failed;	  /* an ErrorResponse came for it (Q, S: for its group) */
+	uint8_t kind;  /* the message's type byte: Q P B D E C S F; OWED_VOID */
+	uint8_t flags; /* enum owed_flags */
+	bool collects; /* Describe: its RowDescription belongs to the next Execute's
+			  answer */
+	bool failed;   /* an ErrorResponse came for it (Q, S: for its group) */
+	uint8_t copy_begins;   /* Q, E: COPY FROM STDIN that have begun */
+	uint8_t copy_ends;     /* Q, E: CopyDone and CopyFail that were sent for it; S:
+				  that had been sent when it was */
 	struct query *query;   /* E and Q: metrics, slow log, capture; owned, or NULL */
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
-	uint64_t statement_id; /* P: id in the server's prepared table, 0: none */
+	uint64_t statement_id; /* P, C: id in the server's prepared table, 0: none,
+				  OWED_NAMED */
 };
 
 struct owed_queue {
@@ -53,6 +63,9 @@ void owed_fini(struct owed_queue *queue);
 int owed_push(struct owed_queue *queue, struct owed item) MUST_CHECK;
 /* The oldest item, which must exist. */
 struct owed owed_pop(struct owed_queue *queue);
+/* Takes out item I from the oldest, I > 0: the server ignores its message.  Its
+ * position counts as answered together with the one before it. */
+struct owed owed_void(struct owed_queue *queue, uint32_t i);
 /* Item I from the oldest. */
 struct owed *owed_at(struct owed_queue *queue, uint32_t i);
 

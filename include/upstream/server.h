@@ -38,6 +38,9 @@ enum server_state {
 	SERVER_N_STATES,
 };
 
+/* The unnamed statement is one that was too large to be read. */
+#define SERVER_UNNAMED_LARGE UINT64_MAX
+
 struct server {
 	struct stream stream;
 	struct server_socket *socket; /* libpq's part; owned */
@@ -47,7 +50,8 @@ struct server {
 	struct client *client; /* bound client, or NULL */
 	struct owed_queue owed;
 	struct prepared prepared; /* named statements it has */
-	uint64_t unnamed_id;	  /* statement id of its unnamed statement, 0: none */
+	uint64_t unnamed_id;	  /* statement id of its unnamed statement, 0: none that
+				     is known */
 	struct context *context;  /* settings in force; a reference */
 	size_t pass_left;	  /* bytes of a server message still to come */
 	bool pass_swallow;	  /* they are not the client's */

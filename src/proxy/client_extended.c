@@ -4,6 +4,7 @@
 #include "proxy/client_extended.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/config.h"
@@ -14,6 +15,8 @@
 #include "proxy/client_send.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
+#include "proxy/server_copy.h"
+#include "proxy/unit.h"
 #include "proxy/worker.h"
 #include "sql/plan.h"
 #include "upstream/server.h"
@@ -22,28 +25,7 @@
 #include "wire/messages.h"
 #include "wire/writer.h"
 
-#define HEAD_MAX \
-	1024 /* bytes of a rewritten head; client names longer than this are errors */
-
-/* One unit: what a driver sends for one query.  Frames lie one behind the other. */
-struct unit {
-	bool has_parse;
-	bool described;
-	struct frame parse_frame;
-	struct frame bind_frame;
-	struct frame describe_frame;
-	struct frame execute_frame;
-	struct message_parse parse;
-	struct message_bind bind;
-	struct message_execute execute;
-	size_t size; /* bytes of all of it */
-};
-
-enum collected {
-	COLLECTED,     /* the unit is whole */
-	COLLECT_MORE,  /* it may become one: wait for the rest */
-	COLLECT_OTHER, /* something else: take the message alone */
-};
+#define HEAD_MAX 128 /* bytes of a rewritten head, without the client's own name */
 
 static void client_malformed(struct client *client)
 {
@@ -57,94 +39,6 @@ static struct metrics_db *client_metrics(struct client *client)
 				client->pool->shared->db_index);
 }
 
-/* Collecting */
-
-static enum collected unit_next(struct client *client, struct span *left,
-				struct frame *frame)
-{
-	enum frame_result r =
-	    frame_next(*left, (uint32_t)client->worker->config->max_packet_size, frame);
-	if (r == FRAME_BAD) {
-		return COLLECT_OTHER; /* told when its turn comes */
-	}
-	if (r == FRAME_NEED || !frame->complete) {
-		return COLLECT_MORE;
-	}
-	return COLLECTED;
-}
-
-static enum collected unit_bind(struct client *client, struct span *left,
-				struct unit *unit)
-{
-	enum collected c = unit_next(client, left, &unit->bind_frame);
-	if (c != COLLECTED) {
-		return c;
-	}
-	if (unit->bind_frame.type != 'B' ||
-	    message_read_bind(unit->bind_frame.body, &unit->bind) != 0 ||
-	    unit->bind.portal.n != 0 ||
-	    (unit->has_parse && !span_eq(unit->bind.statement, unit->parse.name))) {
-		return COLLECT_OTHER;
-	}
-	*left = span_skip(*left, unit->bind_frame.size);
-	return COLLECTED;
-}
-
-static enum collected unit_describe(struct client *client, struct span *left,
-				    struct unit *unit)
-{
-	struct message_target target;
-	enum collected c = unit_next(client, left, &unit->describe_frame);
-	if (c != COLLECTED || unit->describe_frame.type != 'D') {
-		return c;
-	}
-	if (message_read_target(unit->describe_frame.body, &target) != 0 ||
-	    target.kind != 'P' || target.name.n != 0) {
-		return COLLECT_OTHER;
-	}
-	unit->described = true;
-	*left = span_skip(*left, unit->describe_frame.size);
-	return COLLECTED;
-}
-
-/* Parse?, Bind, Describe portal?, Execute, all of the unnamed portal.  Waiting for more
- * is harmless: PostgreSQL answers nothing of it before a Flush or a Sync has come. */
-static enum collected unit_collect(struct client *client, struct span in,
-				   struct unit *unit)
-{
-	struct span left = in;
-	enum collected c;
-	*unit = (struct unit){ 0 };
-	if (in.p[0] == 'P') {
-		c = unit_next(client, &left, &unit->parse_frame);
-		if (c != COLLECTED) {
-			return c;
-		}
-		if (message_read_parse(unit->parse_frame.body, &unit->parse) != 0) {
-			return COLLECT_OTHER;
-		}
-		unit->has_parse = true;
-		left = span_skip(left, unit->parse_frame.size);
-	}
-	c = unit_bind(client, &left, unit);
-	if (c == COLLECTED) {
-		c = unit_describe(client, &left, unit);
-	}
-	if (c == COLLECTED) {
-		c = unit_next(client, &left, &unit->execute_frame);
-	}
-	if (c != COLLECTED) {
-		return c;
-	}
-	if (unit->execute_frame.type != 'E' ||
-	    message_read_execute(unit->execute_frame.body, &unit->execute) != 0 ||
-	    unit->execute.portal.n != 0) {
-		return COLLECT_OTHER;
-	}
-	unit->size = in.n - left.n + unit->execute_frame.size;
-	return COLLECTED;
-}
-
 /* Forwarding */
 
 /* A message with another name in front of the rest of it. */
@@ -154,42 +48,109 @@ static void client_put_head(struct client *client, struct buf *head, struct span
 	stream_put_borrow(&client->server->stream, rest);
 }
 
-/* Parse goes to the server unless it has the statement already.  REPLY: the client is
- * owed ParseComplete. */
+static bool client_send_plain(struct client *client, const struct frame *frame)
+{
+	if (!client_owe(client, frame->type, 0, NULL, NULL)) {
+		return false;
+	}
+	client->server->unsynced = true;
+	stream_put_borrow(&client->server->stream, frame_bytes(frame));
+	return true;
+}
+
+/* True when the transaction has failed, or may have: then only the server can say
+ * whether it takes a Parse. */
+static bool client_may_have_failed(const struct client *client)
+{
+	char status = client->session.tx_status;
+	return status == 'E' || (client->server->owed.n > 0 &&
+				 (status != 'I' || client->session.tx_begun));
+}
+
+/* A Parse by another name (""), or none, than the client gave. */
+static bool client_send_parse_as(struct client *client, struct span name,
+				 const struct message_parse *parse, uint64_t id)
+{
+	struct server *server = client->server;
+	if (!client_owe(client, 'P', 0, NULL, NULL)) {
+		return false;
+	}
+	owed_at(&server->owed, server->owed.n - 1)->statement_id = id;
+	struct buf head;
+	buf_init(&head, HEAD_MAX + name.n);
+	writer_parse_head(&head, name, parse->rest.n);
+	client_put_head(client, &head, parse->rest);
+	buf_fini(&head);
+	server->unsynced = true;
+	return true;
+}
+
+/* Parse goes to the server unless it has the statement already. */
 static bool client_send_parse(struct client *client, const struct frame *frame,
 			      const struct message_parse *parse,
 			      struct statement *statement)
 {
 	struct server *server = client->server;
+	bool is_ours = parse->name.n > 0 && !client->session_mode;
 	metric_add(&client_metrics(client)->prepared_parses[METRIC_SIDE_CLIENT], 1);
-	if (parse->name.n == 0) {
-		if (!client_owe(client, 'P', 0, NULL, NULL)) {
-			return false;
+	if (is_ours && prepared_use(&server->prepared, statement->id)) {
+		if (!client_may_have_failed(client)) {
+			client_reply(client, WIRE_PARSE_COMPLETE);
+			return client_is_open(client);
 		}
 		server->unnamed_id = statement->id;
-		stream_put_borrow(&server->stream, frame_bytes(frame));
-		server->unsynced = true;
-		metric_add(&client_metrics(client)->prepared_parses[METRIC_SIDE_SERVER],
-			   1);
-		return true;
+		return client_send_parse_as(client, SPAN_LIT(""), parse, OWED_NAMED);
 	}
-	if (prepared_use(&server->prepared, statement->id)) {
-		client_reply(client, WIRE_PARSE_COMPLETE);
-		return client_is_open(client);
+	metric_add(&client_metrics(client)->prepared_parses[METRIC_SIDE_SERVER], 1);
+	if (is_ours) {
+		return client_note_prepared(client, statement->id) &&
+		       client_send_parse_as(client, span_str(statement->name), parse,
+					    statement->id);
 	}
-	if (!client_note_prepared(client, statement->id) ||
-	    !client_owe(client, 'P', 0, NULL, NULL)) {
+	if (parse->name.n == 0) {
+		server->unnamed_id = statement->id;
+	}
+	if (!client_send_plain(client, frame)) {
 		return false;
 	}
-	owed_at(&server->owed, server->owed.n - 1)->statement_id = statement->id;
-	struct buf head;
-	buf_init(&head, HEAD_MAX);
-	writer_parse_head(&head, client_server_name(client, statement, parse->name),
-			  parse->rest.n);
-	client_put_head(client, &head, parse->rest);
-	buf_fini(&head);
-	server->unsynced = true;
-	metric_add(&client_metrics(client)->prepared_parses[METRIC_SIDE_SERVER], 1);
+	if (parse->name.n > 0) {
+		owed_at(&server->owed, server->owed.n - 1)->statement_id = OWED_NAMED;
+	}
+	return true;
+}
+
+/* A Parse of a name that the client has: the server refuses it in its own words, after
+ * having looked at the text (T-59). */
+static bool client_send_duplicate(struct client *client,
+				  const struct message_parse *parse,
+				  struct statement *there)
+{
+	return client_ensure_prepared(client, there, parse->name) &&
+	       client_send_parse_as(client,
+				    client_server_name(client, there, parse->name),
+				    parse, OWED_NAMED);
+}
+
+/* Gives the client the statement, which its Parse is about to make or has made. */
+static bool client_put_name(struct client *client, struct span name,
+			    struct statement *statement, bool is_sent)
+{
+	struct named *named =
+	    names_put(&client->session.names, name, statement, client_position(client));
+	if (named == NULL) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	named->on_server = is_sent;
+	return true;
+}
+
+static bool client_too_many_names(struct client *client, struct span name)
+{
+	if (!names_are_full(&client->session.names, name)) {
+		return false;
+	}
+	client_fail_batch(client, "53400", "too many prepared statements");
 	return true;
 }
 
@@ -198,7 +159,9 @@ static bool client_send_bind(struct client *client, const struct frame *frame,
 			     struct statement *statement)
 {
 	struct server *server = client->server;
-	if (!client_ensure_prepared(client, statement, bind->statement) ||
+	if ((!client->session_mode &&
+	     !client_inject_names(client, statement->plan, OWED_SWALLOW)) ||
+	    !client_ensure_prepared(client, statement, bind->statement) ||
 	    !client_owe(client, 'B', 0, NULL, NULL)) {
 		return false;
 	}
@@ -208,20 +171,10 @@ static bool client_send_bind(struct client *client, const struct frame *frame,
 		return true;
 	}
 	struct buf head;
-	buf_init(&head, HEAD_MAX);
+	buf_init(&head, HEAD_MAX + bind->portal.n);
 	writer_bind_head(&head, bind->portal, span_str(statement->name), bind->rest.n);
 	client_put_head(client, &head, bind->rest);
 	buf_fini(&head);
-	return true;
-}
-
-static bool client_send_plain(struct client *client, const struct frame *frame)
-{
-	if (!client_owe(client, frame->type, 0, NULL, NULL)) {
-		return false;
-	}
-	client->server->unsynced = true;
-	stream_put_borrow(&client->server->stream, frame_bytes(frame));
 	return true;
 }
 
@@ -245,11 +198,12 @@ static bool client_send_execute(struct client *client, const struct frame *frame
 }
 
 static void client_set_portal(struct client *client, struct span portal,
-			      struct plan *plan)
+			      struct plan *plan, bool is_hit)
 {
 	if (portal.n == 0) {
 		plan_unref(client->portal_plan);
-		client->portal_plan = plan_ref(plan);
+		client->portal_plan = plan ? plan_ref(plan) : NULL;
+		client->portal_is_hit = is_hit;
 	}
 }
 
@@ -267,16 +221,14 @@ static void unit_reply_hit(struct client *client, const struct unit *unit,
 			   struct statement *statement, struct entry *entry)
 {
 	if (unit->has_parse) {
-		if (session_prepare(&client->session, unit->parse.name, statement) !=
-		    0) {
+		if (client_too_many_names(client, unit->parse.name) ||
+		    !client_put_name(client, unit->parse.name, statement, false)) {
 			entry_unref(entry);
-			client_fail_batch(client, "53400",
-					  "too many prepared statements");
 			return;
 		}
 		client_reply(client, WIRE_PARSE_COMPLETE);
 	}
-	client_set_portal(client, unit->bind.portal, statement->plan);
+	client_set_portal(client, unit->bind.portal, statement->plan, true);
 	client_reply(client, WIRE_BIND_COMPLETE);
 	client_reply_entry(client, entry);
 }
@@ -287,20 +239,14 @@ static void unit_forward(struct client *client, const struct unit *unit,
 			 uint8_t route)
 {
 	struct statement *statement = request->statement;
-	if (unit->has_parse) {
-		if (session_prepare(&client->session, unit->parse.name, statement) !=
-		    0) {
-			client_fail_batch(client, "53400",
-					  "too many prepared statements");
-			return;
-		}
-		if (!client_send_parse(client, &unit->parse_frame, &unit->parse,
-				       statement)) {
-			return;
-		}
+	if (unit->has_parse &&
+	    (client_too_many_names(client, unit->parse.name) ||
+	     !client_send_parse(client, &unit->parse_frame, &unit->parse, statement) ||
+	     !client_put_name(client, unit->parse.name, statement, true))) {
+		return;
 	}
-	client_note_statement(client, request);
-	client_set_portal(client, unit->bind.portal, request->plan);
+	client_note_statement(client, request, true);
+	client_set_portal(client, unit->bind.portal, request->plan, false);
 	if (!client_send_bind(client, &unit->bind_frame, &unit->bind, statement)) {
 		return;
 	}
@@ -374,8 +320,9 @@ static struct statement *unit_statement(struct client *client, const struct unit
 		return known ? statement_ref(known) : NULL;
 	}
 	if (unit->parse.name.n > 0 &&
-	    session_statement(&client->session, unit->parse.name) != NULL) {
-		return NULL; /* an error */
+	    (client_name_is_open(client, unit->parse.name) ||
+	     session_statement(&client->session, unit->parse.name) != NULL)) {
+		return NULL; /* perhaps an error */
 	}
 	return statement_intern(client->worker->statements, unit->parse.text,
 				unit->parse.counted_types);
@@ -386,7 +333,8 @@ static struct statement *unit_statement(struct client *client, const struct unit
 static bool client_try_unit(struct client *client, struct span in, size_t *taken)
 {
 	struct unit unit;
-	enum collected c = unit_collect(client, in, &unit);
+	enum collected c =
+	    unit_collect((uint32_t)client->worker->config->max_packet_size, in, &unit);
 	if (c == COLLECT_MORE && in.n < client->worker->config->client_hold_max) {
 		*taken = 0;
 		return true;
@@ -416,15 +364,12 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 		client_malformed(client);
 		return 0;
 	}
-	if (parse.name.n > 0 &&
-	    session_statement(&client->session, parse.name) != NULL) {
-		char text[256];
-		snprintf(text, sizeof(text),
-			 "prepared statement \"%.*s\" already exists",
-			 (int)(parse.name.n < 128 ? parse.name.n : 128), parse.name.p);
-		client_fail_batch(client, "42P05", text);
-		return frame->size;
+	if (parse.name.n > 0 && client_name_is_open(client, parse.name)) {
+		client_wait_answers(client);
+		return 0;
 	}
+	struct statement *there =
+	    parse.name.n > 0 ? session_statement(&client->session, parse.name) : NULL;
 	enum acquired acquired = client_acquire(client);
 	if (acquired == ACQUIRE_WAITS) {
 		return 0;
@@ -433,33 +378,90 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 		client_batch_failed(client);
 		return frame->size;
 	}
+	if (there != NULL) {
+		(void)client_send_duplicate(client, &parse, there);
+		return frame->size;
+	}
 	struct statement *statement = statement_intern(client->worker->statements,
 						       parse.text, parse.counted_types);
 	if (statement == NULL) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return 0;
 	}
-	if (session_prepare(&client->session, parse.name, statement) != 0) {
-		client_fail_batch(client, "53400", "too many prepared statements");
-	} else {
-		(void)client_send_parse(client, frame, &parse, statement);
+	if (!client_too_many_names(client, parse.name) &&
+	    client_send_parse(client, frame, &parse, statement)) {
+		(void)client_put_name(client, parse.name, statement, true);
 	}
 	statement_unref(statement);
 	return frame->size;
 }
 
-static void client_unknown_statement(struct client *client, struct span name)
+/* A statement that we do not know, or that cannot be read, may still be one: PREPARE
+ * makes them, too.  What it does is unknown. */
+static void client_note_unknown(struct client *client)
 {
-	char text[256];
-	if (name.n == 0) {
-		snprintf(text, sizeof(text),
-			 "unnamed prepared statement does not exist");
-	} else {
-		snprintf(text, sizeof(text),
-			 "prepared statement \"%.*s\" does not exist",
-			 (int)(name.n < 128 ? name.n : 128), name.p);
+	struct session *session = &client->session;
+	if ((session->pins & PIN_PREPARE) != 0 ||
+	    client->server->unnamed_id == SERVER_UNNAMED_LARGE) {
+		session->writes.any = session->writes.all = session->writes.ddl = true;
+		session->suspect = session->tx_unread = session->tx_may_end = true;
 	}
-	client_fail_batch(client, "26000", text);
+}
+
+/* Whether a message about a statement that we do not know may go to the server as it
+ * is, so that PostgreSQL says what it says.  False: it has been answered or must wait;
+ * *TAKEN is the step's result. */
+static bool client_may_ask(struct client *client, const struct frame *frame,
+			   struct span name, size_t *taken)
+{
+	static const char ours[] = "pgrecall_";
+	*taken = 0;
+	if (client_name_is_open(client, name)) {
+		client_wait_answers(client);
+		return false;
+	}
+	enum acquired acquired = client_acquire(client);
+	if (acquired == ACQUIRE_WAITS) {
+		return false;
+	}
+	*taken = frame->size;
+	if (acquired == ACQUIRE_FAILED) {
+		client_batch_failed(client);
+		return false;
+	}
+	if (!client->session_mode && name.n >= sizeof(ours) - 1 &&
+	    memcmp(name.p, ours, sizeof(ours) - 1) == 0) {
+		client_fail_batch(client, "26000",
+				  "prepared statement of this name does not exist");
+		return false;
+	}
+	if (name.n == 0 && client->server->unnamed_id != SERVER_UNNAMED_LARGE) {
+		return client_inject_close(client, SPAN_LIT(""));
+	}
+	return true;
+}
+
+static size_t client_bind_unknown(struct client *client, const struct frame *frame,
+				  const struct message_bind *bind)
+{
+	size_t taken;
+	if (client_may_ask(client, frame, bind->statement, &taken)) {
+		client_note_unknown(client);
+		client_set_portal(client, bind->portal, NULL, false);
+		(void)client_send_plain(client, frame);
+	}
+	return taken;
+}
+
+/* A setting changes when its portal is executed, not when it is bound; which one a
+ * named portal executes is not known then. */
+static void client_note_bound(struct client *client, const struct request *request,
+			      struct span portal)
+{
+	client_note_statement(client, request, request->plan->kind != PLAN_SET);
+	if (request->plan->kind == PLAN_SET && portal.n > 0) {
+		session_distrust(&client->session);
+	}
 }
 
 size_t client_bind_portal(struct client *client, struct span in,
@@ -470,15 +472,15 @@ size_t client_bind_portal(struct client *client, struct span in,
 		return taken;
 	}
 	struct message_bind bind;
-	if (message_read_bind(frame->body, &bind) != 0) {
+	bool is_whole = message_read_bind(frame->body, &bind) == 0;
+	if (!is_whole && message_read_bind_names(frame->body, &bind) != 0) {
 		client_malformed(client);
 		return 0;
 	}
 	struct statement *statement =
 	    session_statement(&client->session, bind.statement);
 	if (statement == NULL) {
-		client_unknown_statement(client, bind.statement);
-		return frame->size;
+		return client_bind_unknown(client, frame, &bind);
 	}
 	enum acquired acquired = client_acquire(client);
 	if (acquired == ACQUIRE_WAITS) {
@@ -488,12 +490,13 @@ size_t client_bind_portal(struct client *client, struct span in,
 		client_batch_failed(client);
 		return frame->size;
 	}
+	/* values that cannot be read are PostgreSQL's to refuse */
 	struct request request = { .text = statement_text(statement),
 				   .statement = statement,
-				   .bind = &bind };
+				   .bind = is_whole ? &bind : NULL };
 	query_plan(client, &request);
-	client_note_statement(client, &request);
-	client_set_portal(client, bind.portal, request.plan);
+	client_note_bound(client, &request, bind.portal);
+	client_set_portal(client, bind.portal, request.plan, false);
 	(void)client_send_bind(client, frame, &bind, statement);
 	return frame->size;
 }
@@ -529,8 +532,11 @@ size_t client_describe(struct client *client, struct span in, const struct frame
 	}
 	if (target.kind == 'S' &&
 	    session_statement(&client->session, target.name) == NULL) {
-		client_unknown_statement(client, target.name);
-		return frame->size;
+		size_t taken;
+		if (client_may_ask(client, frame, target.name, &taken)) {
+			(void)client_send_plain(client, frame);
+		}
+		return taken;
 	}
 	enum acquired acquired = client_acquire(client);
 	if (acquired == ACQUIRE_WAITS) {
@@ -553,6 +559,12 @@ size_t client_execute(struct client *client, struct span in, const struct frame 
 		client_malformed(client);
 		return 0;
 	}
+	if (execute.portal.n == 0 && client->portal_is_hit &&
+	    client->session.tx_status != 'E') {
+		/* all rows have been fetched */
+		client_reply(client, SPAN_LIT("C\0\0\0\15SELECT 0\0"));
+		return frame->size;
+	}
 	enum acquired acquired = client_acquire(client);
 	if (acquired == ACQUIRE_WAITS) {
 		return 0;
@@ -563,6 +575,9 @@ size_t client_execute(struct client *client, struct span in, const struct frame 
 	}
 	struct request request = { 0 };
 	request.plan = execute.portal.n == 0 ? client->portal_plan : NULL;
+	if (request.plan != NULL && request.plan->kind == PLAN_SET) {
+		session_sent(&client->session, request.plan, client->server->context);
+	}
 	struct query *query = query_new(client, &request, METRIC_ROUTE_BYPASS);
 	if (query == NULL) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
@@ -570,6 +585,24 @@ size_t client_execute(struct client *client, struct span in, const struct frame 
 	}
 	(void)client_send_execute(client, frame, query, request.plan);
 	return frame->size;
+}
+
+/* In session mode, and when SQL has prepared it, the server has the name; else its
+ * statement stays there, for whoever prepares the same. */
+static void client_close_statement(struct client *client, const struct frame *frame,
+				   struct span name)
+{
+	const struct named *named = names_find(&client->session.names, name);
+	bool on_server = named != NULL ? client->session_mode && named->on_server
+				       : client->session.pins & PIN_PREPARE;
+	if (client->server != NULL && on_server && name.n > 0) {
+		if (!client_send_plain(client, frame)) {
+			return;
+		}
+	} else {
+		client_reply(client, WIRE_CLOSE_COMPLETE);
+	}
+	names_remove(&client->session.names, name, client_position(client));
 }
 
 size_t client_close_target(struct client *client, struct span in,
@@ -582,20 +615,11 @@ size_t client_close_target(struct client *client, struct span in,
 	}
 	struct server *server = client->server;
 	if (target.kind == 'S') {
-		struct statement *statement =
-		    session_statement(&client->session, target.name);
-		bool on_server =
-		    statement != NULL && client->session_mode && server != NULL;
-		if (on_server) {
-			prepared_remove(&server->prepared, statement->id);
-			(void)client_send_plain(client, frame);
-		}
-		session_deallocate(&client->session, target.name);
-		if (!on_server) {
-			/* on the servers it stays, for whoever prepares the same */
-			client_reply(client, WIRE_CLOSE_COMPLETE);
-		}
+		client_close_statement(client, frame, target.name);
 		return frame->size;
+	}
+	if (target.name.n == 0) {
+		client_set_portal(client, target.name, NULL, false);
 	}
 	if (server != NULL) {
 		(void)client_send_plain(client, frame);
@@ -618,6 +642,9 @@ size_t client_sync(struct client *client, struct span in, const struct frame *fr
 {
 	struct server *server = client->server;
 	client->skip = false;
+	if (client->session.tx_status == 'I') {
+		client->portal_is_hit = false; /* no portal outlives its transaction */
+	}
 	if (server != NULL && server->copy_in) {
 		/* PostgreSQL ignores Sync while it reads CopyData (T-71) */
 		stream_put_static(&server->stream, WIRE_SYNC);
@@ -637,6 +664,8 @@ size_t client_sync(struct client *client, struct span in, const struct frame *fr
 	    !client_owe(client, 'S', 0, NULL, commit)) {
 		return 0;
 	}
+	owed_at(&server->owed, server->owed.n - 1)->copy_ends =
+	    server_copies_ended(server);
 	server->unsynced = false;
 	stream_put_static(&server->stream, WIRE_SYNC);
 	return frame->size;
@@ -668,7 +697,7 @@ static size_t client_large_bind(struct client *client, struct span in,
 	struct statement *statement =
 	    session_statement(&client->session, bind.statement);
 	if (statement == NULL) {
-		client_unknown_statement(client, bind.statement);
+		client_fail_batch(client, "26000", "prepared statement does not exist");
 		return client_pass_rest(client, in, frame, 0, true);
 	}
 	enum acquired acquired = client_acquire(client);
@@ -682,8 +711,9 @@ static size_t client_large_bind(struct client *client, struct span in,
 	struct request request = { .text = statement_text(statement),
 				   .statement = statement };
 	query_plan(client, &request);
-	client_note_statement(client, &request); /* no values: every column unknown */
-	client_set_portal(client, bind.portal, request.plan);
+	/* no values: every column unknown */
+	client_note_statement(client, &request, true);
+	client_set_portal(client, bind.portal, request.plan, false);
 	if (!client_ensure_prepared(client, statement, bind.statement) ||
 	    !client_owe(client, 'B', 0, NULL, NULL)) {
 		return 0;
@@ -691,7 +721,7 @@ static size_t client_large_bind(struct client *client, struct span in,
 	client->server->unsynced = true;
 	size_t names = (size_t)(bind.rest.p - in.p);
 	struct buf head;
-	buf_init(&head, HEAD_MAX);
+	buf_init(&head, HEAD_MAX + bind.portal.n + bind.statement.n);
 	writer_bind_head(&head, bind.portal,
 			 client_server_name(client, statement, bind.statement),
 			 frame->size - names);

@@ -22,8 +22,6 @@
 #include "wire/messages.h"
 #include "wire/writer.h"
 
-#define SEND_MAX_HEAD 4096 /* bytes of a rewritten head: type, length and names */
-
 /* Settings */
 
 static bool client_rebase(struct client *client, struct context **at,
@@ -146,6 +144,29 @@ void client_wait_cancelled(struct client *client)
 
 /* Items */
 
+uint64_t client_position(const struct client *client)
+{
+	const struct server *server = client->server;
+	return server != NULL && server->owed.n > 0 ? server->owed.n_pushed : 0;
+}
+
+bool client_name_is_open(struct client *client, struct span name)
+{
+	struct names *names = &client->session.names;
+	if (client->server == NULL || dlist_is_empty(&names->changes)) {
+		return false;
+	}
+	names_settle(names, client->server->owed.n_popped);
+	return names_are_open(names, name, client->sync_at);
+}
+
+void client_wait_answers(struct client *client)
+{
+	stream_put_static(&client->server->stream, WIRE_FLUSH);
+	stream_pause(&client->stream);
+	client->blocked = true;
+}
+
 bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query *query,
 		struct commit *commit)
 {
@@ -162,12 +183,16 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return false;
 	}
+	if (kind == 'S' || kind == 'Q' || kind == 'F') {
+		client->sync_at = server->owed.n_pushed;
+	}
 	return true;
 }
 
 /* Statements and commits */
 
-void client_note_statement(struct client *client, const struct request *request)
+void client_note_statement(struct client *client, const struct request *request,
+			   bool is_executed)
 {
 	struct operands from = {
 		.consts = request->consts,
@@ -179,7 +204,9 @@ void client_note_statement(struct client *client, const struct request *request)
 		from.types = types.n >= 2 ? span_skip(types, 2) : types;
 	}
 	writes_add(&client->session.writes, request->plan, &from);
-	session_sent(&client->session, request->plan, client->server->context);
+	if (is_executed) {
+		session_sent(&client->session, request->plan, client->server->context);
+	}
 	if (client->session.unreadable) {
 		struct writes *writes = &client->session.writes;
 		writes->any = writes->all = writes->ddl = true;
@@ -262,26 +289,34 @@ struct span client_server_name(const struct client *client,
 	return span_str(statement->name);
 }
 
-static bool client_inject_close(struct client *client, uint64_t id)
+bool client_inject_close(struct client *client, struct span name)
 {
-	if (client->session_mode) {
-		return true; /* names are the client's: it closes them itself */
-	}
-	char name[STATEMENT_NAME_MAX];
-	snprintf(name, sizeof(name), STATEMENT_NAME_FORMAT, (unsigned long long)id);
 	struct buf message;
-	buf_init(&message, SEND_MAX_HEAD);
-	writer_close(&message, 'S', span_str(name));
+	buf_init(&message, name.n + 64);
+	writer_close(&message, 'S', name);
 	bool ok = client_owe(client, 'C', OWED_SWALLOW, NULL, NULL);
 	if (ok) {
 		stream_put(&client->server->stream, buf_span(&message));
+		client->server->unsynced = true;
 	}
 	buf_fini(&message);
 	return ok;
 }
 
+static bool client_evict(struct client *client, uint64_t id)
+{
+	char name[STATEMENT_NAME_MAX];
+	snprintf(name, sizeof(name), STATEMENT_NAME_FORMAT, (unsigned long long)id);
+	if (!client_inject_close(client, span_str(name))) {
+		return false;
+	}
+	struct owed_queue *owed = &client->server->owed;
+	owed_at(owed, owed->n - 1)->statement_id = id;
+	return true;
+}
+
 static bool client_inject_parse(struct client *client, struct statement *statement,
-				struct span name)
+				struct span name, uint8_t flags)
 {
 	struct server *server = client->server;
 	struct span text = statement_text(statement);
@@ -293,7 +328,7 @@ static bool client_inject_parse(struct client *client, struct statement *stateme
 	if (!ok) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 	} else {
-		ok = client_owe(client, 'P', OWED_SWALLOW, NULL, NULL);
+		ok = client_owe(client, 'P', flags, NULL, NULL);
 	}
 	if (ok) {
 		if (name.n > 0) {
@@ -318,7 +353,7 @@ bool client_note_prepared(struct client *client, uint64_t id)
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return false;
 	}
-	return evicted == 0 || client_inject_close(client, evicted);
+	return evicted == 0 || client_evict(client, evicted);
 }
 
 bool client_ensure_prepared(struct client *client, struct statement *statement,
@@ -330,19 +365,52 @@ bool client_ensure_prepared(struct client *client, struct statement *statement,
 			return true;
 		}
 		server->unnamed_id = statement->id;
-		return client_inject_parse(client, statement, name);
+		return client_inject_parse(client, statement, name, OWED_SWALLOW);
+	}
+	if (client->session_mode) {
+		struct named *named = names_find(&client->session.names, name);
+		bool is_there = named == NULL || named->on_server;
+		if (!is_there) {
+			named->on_server = true;
+		}
+		return is_there ||
+		       client_inject_parse(client, statement, name, OWED_SWALLOW);
 	}
 	if (prepared_use(&server->prepared, statement->id)) {
 		return true;
 	}
 	return client_note_prepared(client, statement->id) &&
 	       client_inject_parse(client, statement,
-				   client_server_name(client, statement, name));
+				   client_server_name(client, statement, name),
+				   OWED_SWALLOW);
+}
+
+bool client_inject_names(struct client *client, const struct plan *plan, uint8_t flags)
+{
+	for (size_t i = 0; i < plan->n_parts; i++) {
+		if (!client_inject_names(client, plan->parts[i], flags)) {
+			return false;
+		}
+	}
+	if (!names_are_deallocated(&client->session.names, plan) || plan->n_parts > 0) {
+		return true;
+	}
+	struct span name = span_str(plan->set_name);
+	struct statement *statement = session_statement(&client->session, name);
+	if (!client_inject_parse(client, statement, name, flags)) {
+		return false;
+	}
+	struct owed_queue *owed = &client->server->owed;
+	owed_at(owed, owed->n - 1)->statement_id = OWED_NAMED;
+	names_remove(&client->session.names, name, client_position(client));
+	client->session.suspect = true; /* it may stay there */
+	return true;
 }
 
 void client_note_sent(struct client *client, const struct plan *plan)
 {
 	if (plan != NULL && plan->deallocate_all) {
+		names_remove_all(&client->session.names, client_position(client));
 		prepared_clear(&client->server->prepared);
 		client->server->unnamed_id = 0;
 	}
@@ -358,13 +426,15 @@ void client_fail_batch(struct client *client, const char *sqlstate, const char *
 	client_reply(client, buf_span(&message));
 	buf_reset(&message);
 	struct server *server = client->server;
-	if (server != NULL && server->unsynced) {
-		/* what the server did in this batch must not be committed by its Sync
-		 */
+	if (server != NULL && (server->unsynced || server->owed.n > 0 ||
+			       client->session.tx_status == 'T')) {
+		/* what the server did in this batch must not be committed by its Sync,
+		 * and an open transaction fails */
 		writer_bind_head(&message, SPAN_LIT(""), SPAN_LIT("pgrecall_fail"), 6);
 		buf_append(&message, "\0\0\0\0\0\0", 6);
 		if (client_owe(client, 'B', OWED_SWALLOW | OWED_OURS, NULL, NULL)) {
 			stream_put(&server->stream, buf_span(&message));
+			server->unsynced = true;
 		}
 	}
 	buf_fini(&message);

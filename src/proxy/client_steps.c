@@ -32,6 +32,7 @@
 #include "proxy/client_find.h"
 #include "proxy/client_send.h"
 #include "proxy/query.h"
+#include "proxy/server_copy.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
 #include "upstream/server.h"
@@ -105,35 +106,52 @@ static void client_query_failed(struct client *client)
 }
 
 /* DEALLOCATE of a statement that was prepared by a protocol message: on the servers it
- * has another name, or none yet, so it is answered here (T-64). */
-static bool client_deallocate(struct client *client, struct span text)
+ * has another name, or none yet, so it is answered here (T-64).  False: it is not. */
+static bool client_deallocate(struct client *client, const struct plan *plan)
 {
-	static const char word[] = "deallocate";
-	char name[128];
-	char prepare[16];
-	if (client->session_mode || text.n < sizeof(word) || text.n > 200 ||
-	    strncasecmp((const char *)text.p, word, sizeof(word) - 1) != 0) {
+	if (plan->kind != PLAN_SESSION || plan->set_name == NULL ||
+	    client->session_mode || client->session.tx_status == 'E' ||
+	    session_statement(&client->session, span_str(plan->set_name)) == NULL) {
 		return false;
 	}
-	char copy[256];
-	snprintf(copy, sizeof(copy), "%.*s", (int)text.n, (const char *)text.p);
-	char *at = copy + sizeof(word) - 1;
-	if (sscanf(at, " %15[a-zA-Z] ", prepare) == 1 &&
-	    strcasecmp(prepare, "prepare") == 0) {
-		at = strcasestr(at, "prepare") + 7;
-	}
-	if (sscanf(at, " \"%127[^\"]\"", name) != 1 &&
-	    sscanf(at, " %127[A-Za-z0-9_$]", name) != 1) {
-		return false;
-	}
-	struct span found = span_str(name);
-	if (session_statement(&client->session, found) == NULL) {
-		return false;
-	}
-	session_deallocate(&client->session, found);
+	names_remove(&client->session.names, span_str(plan->set_name), 0);
+	names_remove(&client->session.names, SPAN_LIT(""), 0);
 	client_reply(client, SPAN_LIT("C\0\0\0\17DEALLOCATE\0"));
 	client_reply_ready(client);
 	return true;
+}
+
+/* What must be known, or be on the server, before the text can be sent.  False: it must
+ * come again. */
+static bool client_prepare_query(struct client *client, const struct plan *plan)
+{
+	struct server *server = client->server;
+	if (client->session_mode ||
+	    !names_are_deallocated(&client->session.names, plan)) {
+		return true;
+	}
+	if (server->owed.n > 0) {
+		client_wait_answers(client);
+		return false;
+	}
+	if (client->session.tx_status == 'E' || server->unsynced) {
+		return true;
+	}
+	if (!client_inject_names(client, plan, OWED_SWALLOW | OWED_OURS) ||
+	    !client_owe(client, 'S', OWED_SWALLOW, NULL, NULL)) {
+		return false;
+	}
+	server->unsynced = false;
+	stream_put_static(&server->stream, WIRE_SYNC);
+	return true;
+}
+
+/* A simple query ends the unnamed statement and portal. */
+static void client_note_query(struct client *client)
+{
+	client->server->unnamed_id = 0;
+	client->portal_is_hit = false;
+	names_remove(&client->session.names, SPAN_LIT(""), client_position(client));
 }
 
 static void client_forward_query(struct client *client, struct span message,
@@ -149,7 +167,7 @@ static void client_forward_query(struct client *client, struct span message,
 	if (fill->may_store && !server->suspect) {
 		query_capture(client, query, fill);
 	}
-	client_note_statement(client, request);
+	client_note_statement(client, request, true);
 	struct commit *commit;
 	if (!client_begin_commit(client, request->plan, false, &commit)) {
 		query_free(query);
@@ -158,8 +176,7 @@ static void client_forward_query(struct client *client, struct span message,
 	if (!client_owe(client, 'Q', 0, query, commit)) {
 		return;
 	}
-	session_deallocate(&client->session, SPAN_LIT("")); /* as PostgreSQL does */
-	server->unnamed_id = 0;
+	client_note_query(client);
 	stream_put_borrow(&server->stream, message);
 	client_note_sent(client, request->plan);
 }
@@ -191,12 +208,17 @@ static size_t client_query(struct client *client, struct span in,
 	}
 	if (found == FOUND_HIT) {
 		query_served(client->worker, client, entry, start, route);
-		session_deallocate(&client->session, SPAN_LIT(""));
+		names_remove(&client->session.names, SPAN_LIT(""), 0);
+		client->portal_is_hit = false;
 		client_reply_entry(client, entry);
 		client_reply_ready(client);
 		return frame->size;
 	}
-	if (client_deallocate(client, request.text)) {
+	if (request.plan == NULL) {
+		query_plan(client, &request);
+	}
+	if ((client->server == NULL || client->server->owed.n == 0) &&
+	    client_deallocate(client, request.plan)) {
 		return frame->size;
 	}
 	enum acquired acquired = client_acquire(client);
@@ -207,8 +229,8 @@ static size_t client_query(struct client *client, struct span in,
 		client_query_failed(client);
 		return frame->size;
 	}
-	if (request.plan == NULL) {
-		query_plan(client, &request);
+	if (!client_prepare_query(client, request.plan)) {
+		return 0;
 	}
 	client_forward_query(client, frame_bytes(frame), &request, &fill, route);
 	return frame->size;
@@ -235,30 +257,16 @@ static size_t client_pass_message(struct client *client, struct span in,
 	return client_pass(client, in);
 }
 
-/* CopyDone or CopyFail is on its way.  It may be ahead of the server's CopyInResponse:
- * asyncpg sends COPY and its data in one packet. */
-static void client_copy_ends(struct server *server)
-{
-	struct owed *last =
-	    server->owed.n > 0 ? owed_at(&server->owed, server->owed.n - 1) : NULL;
-	if (server->copy_in) {
-		server->copy_in = false;
-	} else if (last != NULL && (last->kind == 'Q' || last->kind == 'E') &&
-		   last->n_copied < UINT8_MAX) {
-		last->n_copied++;
-	}
-}
-
-/* What comes outside a COPY (late, because the server gave it up) PostgreSQL ignores
- * (T-69); and so do we when there is no server (T-70). */
 static size_t client_copy(struct client *client, struct span in,
 			  const struct frame *frame)
 {
-	struct server *server = client->server;
-	if (server != NULL && frame->type != 'd') {
-		client_copy_ends(server);
+	/* A client need not wait until it is asked for the data (asyncpg does not).
+	 * What comes without a COPY, or late, is ignored by the server as well (T-69,
+	 * T-70). */
+	if (client->server != NULL && frame->type != 'd') {
+		server_copy_ends(client->server);
 	}
-	return client_pass_message(client, in, frame, server == NULL);
+	return client_pass_message(client, in, frame, client->server == NULL);
 }
 
 static size_t client_function_call(struct client *client, struct span in,
@@ -322,8 +330,7 @@ static size_t client_large(struct client *client, struct span in,
 	if (!client_owe(client, 'Q', 0, query, commit)) {
 		return 0;
 	}
-	session_deallocate(session, SPAN_LIT(""));
-	client->server->unnamed_id = 0;
+	client_note_query(client);
 	return client_pass_message(client, in, frame, false);
 }
 
@@ -419,6 +426,10 @@ void client_release(struct client *client)
 		return;
 	}
 	require(replies_are_empty(&client->replies));
+	names_settle(&session->names, UINT64_MAX);
+	if (server->unnamed_id == SERVER_UNNAMED_LARGE) {
+		server->unnamed_id = 0; /* nobody else may have it */
+	}
 	client->server = NULL;
 	server->client = NULL;
 	server->suspect = server->suspect || session->suspect;

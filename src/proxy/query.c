@@ -17,6 +17,7 @@
 #include "sql/canon.h"
 #include "sql/catalog.h"
 #include "sql/planner.h"
+#include "upstream/server.h"
 #include "upstream/statement.h"
 #include "wire/messages.h"
 
@@ -213,6 +214,12 @@ struct entry *query_lookup(struct client *client, struct request *request,
 	struct worker *worker = client->worker;
 	*reason = worker->config->cache_enabled ? session_bypass(&client->session)
 						: BYPASS_DISABLED;
+	if (*reason == BYPASS_NONE && client->server != NULL &&
+	    client->server->owed.n > 0 &&
+	    (client->session.tx_begun || client->session.tx_status != 'I')) {
+		/* something before it may yet fail, and this with it */
+		*reason = BYPASS_IN_TRANSACTION;
+	}
 	if (*reason != BYPASS_NONE) {
 		return NULL;
 	}

@@ -31,7 +31,9 @@
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
 #include "proxy/query.h"
+#include "proxy/server_copy.h"
 #include "proxy/server_reset.h"
+#include "proxy/server_skip.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
 #include "upstream/server.h"
@@ -75,13 +77,12 @@ static void walk_flush(struct walk *walk)
 
 /* Answered items */
 
-/* What was forgotten when DEALLOCATE ALL was sent may be there still: before anybody
- * else gets the connection, it is reset. */
-static void server_check_deallocate(struct server *server, const struct query *query)
+/* True when no statement was sent behind the one just answered: what it did to the
+ * session still holds. */
+static bool server_nothing_follows(struct server *server)
 {
-	if (query != NULL && query->plan != NULL && query->plan->deallocate_all) {
-		server->suspect = true;
-	}
+	return server->owed.n == 0 ||
+	       (server->owed.n == 1 && owed_head(&server->owed)->kind == 'S');
 }
 
 static void server_item_done(struct walk *walk)
@@ -91,11 +92,8 @@ static void server_item_done(struct walk *walk)
 	require(item.commit == NULL); /* decided before */
 	if (item.query != NULL) {
 		if (server->client != NULL && item.query->plan != NULL &&
-		    item.query->sqlstate[0] == 0) {
+		    item.query->sqlstate[0] == 0 && server_nothing_follows(server)) {
 			session_done(&server->client->session, item.query->plan);
-		}
-		if (item.query->sqlstate[0] != 0) {
-			server_check_deallocate(server, item.query);
 		}
 		query_finish(server_worker(server), item.query);
 	}
@@ -215,52 +213,6 @@ static void server_record_error(struct server *server, struct owed *head,
 	}
 }
 
-/* A Parse that failed, or was skipped, leaves nothing behind (T-58, T-62). */
-static void server_parse_failed(struct server *server, const struct owed *item)
-{
-	if (item->kind != 'P') {
-		return;
-	}
-	struct client *client = item->flags & OWED_SWALLOW ? NULL : server->client;
-	if (item->statement_id != 0) {
-		prepared_remove(&server->prepared, item->statement_id);
-	} else {
-		server->unnamed_id = 0;
-	}
-	if (client != NULL) {
-		session_parse_failed(&client->session, item->statement_id);
-	}
-}
-
-/* The server skips to the next Sync: so do the items, and the replies between them. */
-static void server_drop_batch(struct server *server)
-{
-	struct client *client = server->client;
-	bool found_sync = false;
-	while (server->owed.n > 0) {
-		struct owed *head = owed_head(&server->owed);
-		if (head->kind == 'S') {
-			head->failed = true;
-			found_sync = true;
-			break;
-		}
-		struct owed item = owed_pop(&server->owed);
-		server_parse_failed(server, &item);
-		/* never executed: its commit did not happen */
-		commit_end(item.commit, server_worker(server)->versions, false);
-		server_check_deallocate(server, item.query);
-		query_free(item.query);
-	}
-	if (client == NULL) {
-		return;
-	}
-	uint64_t sync_at = server->owed.n_popped + (found_sync ? 1 : 0);
-	replies_drop(&client->replies, found_sync ? sync_at : UINT64_MAX);
-	if (!found_sync) {
-		client->skip = true;
-	}
-}
-
 static enum verdict server_settings_failed(struct server *server)
 {
 	struct client *client = server->client;
@@ -270,6 +222,26 @@ static enum verdict server_settings_failed(struct server *server)
 				  "a setting of the session was refused by the server");
 	}
 	return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
+}
+
+/* An error may name the statement as the server knows it; the client is told its own
+ * name. */
+static enum verdict server_pass_error(struct walk *walk, const struct frame *frame)
+{
+	struct client *client = walk->server->client;
+	struct buf renamed;
+	if (client == NULL || client->session_mode || !frame->complete) {
+		return PASS;
+	}
+	buf_init(&renamed, frame->size + NAMES_MAX_LEN);
+	bool is_renamed =
+	    server_rename_error(&client->session.names, frame->body, &renamed);
+	if (is_renamed) {
+		walk_flush(walk);
+		stream_put(&client->stream, buf_span(&renamed));
+	}
+	buf_fini(&renamed);
+	return is_renamed ? SWALLOW : PASS;
 }
 
 static enum verdict server_on_error(struct walk *walk, const struct frame *frame)
@@ -291,18 +263,24 @@ static enum verdict server_on_error(struct walk *walk, const struct frame *frame
 	}
 	if (head->kind == 'Q' || head->kind == 'F' || head->kind == 'S') {
 		head->failed = true;
+		server_keeps_statements(server, head);
 		return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
 	}
 	bool ours = head->flags & OWED_OURS;
+	uint64_t at = server->owed.n_popped;
 	struct owed failed = owed_pop(&server->owed);
-	server_parse_failed(server, &failed);
+	server_undo_item(server, &failed);
 	commit_end(failed.commit, server_worker(server)->versions, false);
 	if (failed.query != NULL) {
-		server_check_deallocate(server, failed.query);
 		query_finish(server_worker(server), failed.query);
 	}
-	server_drop_batch(server);
-	return ours ? SWALLOW : PASS;
+	server_drop_batch(server, at);
+	if (failed.kind == 'P' && failed.statement_id == 0 && server->client != NULL &&
+	    !(failed.flags & OWED_SWALLOW)) {
+		/* the old one is gone, whatever became of the new one */
+		names_remove(&server->client->session.names, SPAN_LIT(""), 0);
+	}
+	return ours ? SWALLOW : server_pass_error(walk, frame);
 }
 
 /* ReadyForQuery */
@@ -334,7 +312,7 @@ static enum verdict server_on_ready(struct walk *walk, const struct frame *frame
 		server_probe_done(server, failed);
 		return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
 	}
-	if (client == NULL || (flags & OWED_SETTINGS)) {
+	if (client == NULL || (flags & OWED_SWALLOW)) {
 		return flags & OWED_SWALLOW ? SWALLOW : PASS;
 	}
 	client->groups_failed = client->groups_failed || rolled_back;
@@ -511,21 +489,7 @@ static enum verdict server_on_copy(struct walk *walk, const struct frame *frame)
 	if (frame->type != 'G') {
 		return PASS;
 	}
-	if (head->n_copied > 0) {
-		head->n_copied--; /* the data, and its end, were sent already */
-		return PASS;
-	}
-	server->copy_in = true;
-	/* a Sync that was sent with the Execute is ignored by the server: T-71 */
-	while (head->kind == 'E' && server->owed.n > 1 &&
-	       owed_at(&server->owed, server->owed.n - 1)->kind == 'S') {
-		struct owed *sync = owed_at(&server->owed, server->owed.n - 1);
-		struct commit *commit = steal(&sync->commit);
-		server->owed.n--;
-		server->owed.n_pushed--;
-		server->unsynced = true;
-		commit_end(commit, server_worker(server)->versions, true);
-	}
+	server_copy_begins(server);
 	return PASS;
 }
 

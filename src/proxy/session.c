@@ -3,13 +3,11 @@
 
 #include "proxy/session.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/check.h"
-#include "upstream/statement.h"
 
 /* Whether the scanner reads texts as the server does: backslashes are not escapes, and
  * no byte of a multi-byte character looks like ASCII. */
@@ -42,7 +40,7 @@ void session_init(struct session *session, struct context *context,
 	session->context = context_ref(context);
 	session->startup = context_ref(context);
 	session->unreadable = !session_is_readable(context);
-	map_init(&session->statements, max_statements);
+	names_init(&session->names, max_statements);
 	writes_init(&session->writes);
 }
 
@@ -51,8 +49,7 @@ void session_fini(struct session *session)
 	if (session->context == NULL) {
 		return; /* never logged in */
 	}
-	session_deallocate_all(session);
-	map_fini(&session->statements);
+	names_fini(&session->names);
 	writes_fini(&session->writes);
 	context_unref(session->context);
 	context_unref(session->startup);
@@ -71,91 +68,22 @@ enum bypass_reason session_bypass(const struct session *session)
 	if (session->pins & PIN_TEMP) {
 		return BYPASS_TEMP_TABLE;
 	}
-	if (session->tx_unread || (session->tx_status != 'I' && !session->tx_plain)) {
+	if (session->tx_unread || session->tx_status == 'E' ||
+	    (session->tx_status != 'I' && !session->tx_plain)) {
 		return BYPASS_IN_TRANSACTION;
 	}
 	return BYPASS_NONE;
 }
 
-/* Prepared statements */
-
-struct statement *session_statement(const struct session *session, struct span name)
+struct statement *session_statement(struct session *session, struct span name)
 {
-	if (name.n == 0) {
-		return session->unnamed;
-	}
-	struct client_statement *found = map_get(&session->statements, name);
-	return found ? found->statement : NULL;
-}
-
-int session_prepare(struct session *session, struct span name,
-		    struct statement *statement)
-{
-	if (name.n == 0) {
-		statement_unref(session->unnamed);
-		session->unnamed = statement_ref(statement);
-		return 0;
-	}
-	struct client_statement *entry = malloc(sizeof(*entry) + name.n);
-	if (entry == NULL) {
-		return -ENOMEM;
-	}
-	entry->statement = statement_ref(statement);
-	entry->name_len = (uint16_t)name.n;
-	memcpy(entry->name, name.p, name.n);
-	int r = map_put(&session->statements, span_make(entry->name, name.n), entry);
-	if (r != 0) {
-		statement_unref(entry->statement);
-		free(entry);
-	}
-	return r;
-}
-
-void session_deallocate(struct session *session, struct span name)
-{
-	if (name.n == 0) {
-		statement_unref(steal(&session->unnamed));
-		return;
-	}
-	struct client_statement *entry = map_remove(&session->statements, name);
-	if (entry != NULL) {
-		statement_unref(entry->statement);
-		free(entry);
-	}
-}
-
-void session_parse_failed(struct session *session, uint64_t statement_id)
-{
-	struct client_statement *entry;
-	if (statement_id == 0) {
-		session_deallocate(session, SPAN_LIT(""));
-		return;
-	}
-	map_each (entry, at, &session->statements) {
-		if (entry->statement->id == statement_id) {
-			session_deallocate(session,
-					   span_make(entry->name, entry->name_len));
-			return;
-		}
-	}
-}
-
-void session_deallocate_all(struct session *session)
-{
-	struct client_statement *entry;
-	map_each (entry, at, &session->statements) {
-		statement_unref(entry->statement);
-		free(entry);
-	}
-	map_clear(&session->statements);
-	statement_unref(steal(&session->unnamed));
+	struct named *named = names_find(&session->names, name);
+	return named ? named->statement : NULL;
 }
 
 /* Settings */
 
-/* Something changed that cannot be followed: no cache, and the server connection stays
- * with this client, until DISCARD ALL. */
-static void session_distrust(struct session *session)
+void session_distrust(struct session *session)
 {
 	session->untrusted = true;
 	session->pins |= PIN_SETTING;
@@ -306,8 +234,14 @@ void session_sent(struct session *session, const struct plan *plan,
 		}
 		break;
 	case PLAN_BEGIN:
-		session->tx_plain =
-		    plan->begin_plain && session_is_read_committed(session);
+		if (session->tx_status == 'I') { /* else it only warns */
+			session->tx_plain = (session->tx_plain || !session->tx_begun) &&
+					    plan->begin_plain &&
+					    session_is_read_committed(session);
+		}
+		session->tx_begun = true;
+		/* the server has not said yet that the transaction is open */
+		session->tx_unread = session->tx_unread || !session->tx_plain;
 		break;
 	case PLAN_SET:
 		session_sent_set(session, plan, server);
@@ -347,9 +281,6 @@ void session_done(struct session *session, const struct plan *plan)
 	for (size_t i = 0; i < plan->n_parts; i++) {
 		session_done(session, plan->parts[i]);
 	}
-	if (plan->deallocate_all) {
-		session_deallocate_all(session);
-	}
 	if (plan->unpins) {
 		session->pins = 0;
 		session->untrusted = false;
@@ -365,6 +296,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	if (status != 'I') {
 		return NULL;
 	}
+	session->tx_begun = false;
 	session->tx_plain = false;
 	session->tx_unread = false;
 	writes_reset(&session->writes);

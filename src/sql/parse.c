@@ -186,7 +186,11 @@ static void parse_declare(struct parse *parse, const struct node *node)
 static void parse_deallocate(struct parse *parse, const struct node *node)
 {
 	parse->st->kind = PLAN_SESSION;
-	parse->st->deallocate_all = *node_str(node, "name") == '\0';
+	parse->st->set_name = node_str(node, "name");
+	parse->st->deallocate_all = *parse->st->set_name == '\0';
+	if (parse->st->deallocate_all) {
+		parse->st->set_name = NULL;
+	}
 }
 
 static void parse_prepare(struct parse *parse, const struct node *node)

@@ -55,11 +55,22 @@ int owed_push(struct owed_queue *queue, struct owed item)
 struct owed owed_pop(struct owed_queue *queue)
 {
 	require(queue->n > 0);
-	struct owed item = queue->ring[queue->head & (queue->cap - 1)];
-	queue->head++;
-	queue->n--;
-	queue->n_popped++;
+	struct owed item = *owed_head(queue);
+	do {
+		queue->head++;
+		queue->n--;
+		queue->n_popped++;
+	} while (queue->n > 0 && owed_head(queue)->kind == OWED_VOID);
 	return item;
+}
+
+struct owed owed_void(struct owed_queue *queue, uint32_t i)
+{
+	require(i > 0);
+	struct owed *item = owed_at(queue, i);
+	struct owed taken = *item;
+	*item = (struct owed){ .kind = OWED_VOID };
+	return taken;
 }
 
 struct owed *owed_at(struct owed_queue *queue, uint32_t i)

@@ -286,7 +286,6 @@ static int pool_connect(struct pool *pool)
 		.user = db->user ? db->user : shared->user,
 		.password = db->password ? db->password : shared->password,
 		.sslmode = "disable",
-		.application_name = "pgrecall",
 		.timeout_ms = (uint32_t)up->config->server_connect_timeout_ms,
 	};
 	int r = connect_start(up->loop, &options, pool_on_connect, attempt,

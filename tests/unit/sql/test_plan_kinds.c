@@ -82,7 +82,7 @@ Test(plan_kinds, session)
 		{ "NOTIFY a, 'x'", "OTHER !NOT_SELECT notifies" },
 		{ "SELECT pg_notify('a', 'x')", "READ !VOLATILE_FUNCTION notifies" },
 		{ "PREPARE p AS SELECT $1", "SESSION !NOT_SELECT pin:prepare" },
-		{ "DEALLOCATE p", "SESSION !NOT_SELECT" },
+		{ "DEALLOCATE p", "SESSION !NOT_SELECT p" },
 		{ "DEALLOCATE ALL", "SESSION !NOT_SELECT dealloc" },
 		{ "DECLARE c CURSOR FOR SELECT 1", "READ !NOT_SELECT" },
 		{ "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "SESSION !NOT_SELECT pin:hold" },

@@ -1,0 +1,29 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* After an error: what was sent and is not executed.  PostgreSQL drops the messages of
+ * an extended batch up to its Sync; so go the items that stood for them, the replies of
+ * ours between them, and what they did to the names of statements (T-43, T-50). */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct buf;
+struct names;
+struct owed;
+struct server;
+
+/* ITEM, which has been popped, was not executed: what its message would have done to
+ * the server's prepared statements. */
+void server_undo_item(struct server *server, const struct owed *item);
+/* Drops the items up to the next Sync, or all; FROM is the position of the message that
+ * failed. Without a Sync the client's messages are dropped until it sends one. */
+void server_drop_batch(struct server *server, uint64_t from);
+/* The simple query HEAD has failed: it may not have come to its DEALLOCATE ALL. */
+void server_keeps_statements(struct server *server, const struct owed *head);
+/* Writes an ErrorResponse with BODY in which the client's name of a statement stands
+ * for ours.  False: it names none, or none that is known. */
+bool server_rename_error(struct names *names, struct span body, struct buf *out);

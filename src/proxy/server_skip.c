@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/server_skip.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/client.h"
+#include "proxy/query.h"
+#include "proxy/worker.h"
+#include "sql/plan.h"
+#include "upstream/server.h"
+#include "wire/writer.h"
+
+static struct versions *server_versions(const struct server *server)
+{
+	const struct worker *worker = server->pool->upstream->owner;
+	return worker->versions;
+}
+
+/* A Parse that failed, or was skipped, leaves nothing behind, and a Close that was
+ * skipped leaves the statement (T-58, T-62). */
+void server_undo_item(struct server *server, const struct owed *item)
+{
+	uint64_t evicted;
+	if (item->query != NULL && item->query->plan != NULL &&
+	    item->query->plan->deallocate_all) {
+		server->suspect = true; /* what was forgotten for it is still there */
+	}
+	if (item->kind == 'P') {
+		if (item->statement_id == 0 || item->statement_id == OWED_NAMED) {
+			server->unnamed_id = 0;
+		} else {
+			prepared_remove(&server->prepared, item->statement_id);
+		}
+	}
+	if (item->kind == 'C' && item->statement_id != 0 &&
+	    (prepared_add(&server->prepared, item->statement_id, &evicted) < 0 ||
+	     evicted != 0)) {
+		server->suspect = true; /* it has more than the table holds */
+	}
+}
+
+/* Pops an item that is not executed. */
+static void server_drop_item(struct server *server)
+{
+	struct owed item = owed_pop(&server->owed);
+	if (item.kind == 'C' && item.statement_id != 0 && server->owed.n > 0 &&
+	    owed_head(&server->owed)->kind == 'P') {
+		server_drop_item(server); /* that for which there was to be room */
+	}
+	server_undo_item(server, &item);
+	commit_end(item.commit, server_versions(server), false);
+	query_free(item.query);
+}
+
+/* The server skips to the next Sync: so do the items, the replies between them, and
+ * what they did to names, from position FROM on. */
+void server_drop_batch(struct server *server, uint64_t from)
+{
+	struct client *client = server->client;
+	while (server->owed.n > 0 && owed_head(&server->owed)->kind != 'S') {
+		server_drop_item(server);
+	}
+	struct owed *sync = owed_head(&server->owed);
+	if (sync != NULL) {
+		sync->failed = true;
+	}
+	if (client == NULL) {
+		return;
+	}
+	names_undo(&client->session.names, from,
+		   sync ? server->owed.n_popped : UINT64_MAX);
+	replies_drop(&client->replies, sync ? server->owed.n_popped + 1 : UINT64_MAX);
+	if (sync == NULL) {
+		client->skip = true;
+	}
+}
+
+/* A failed statement may not have come to its DEALLOCATE ALL. */
+void server_keeps_statements(struct server *server, const struct owed *head)
+{
+	if (head->query != NULL && head->query->plan != NULL &&
+	    head->query->plan->deallocate_all) {
+		server->suspect = true;
+		if (server->client != NULL) {
+			names_undo(&server->client->session.names,
+				   server->owed.n_popped, server->owed.n_popped + 1);
+		}
+	}
+}
+
+bool server_rename_error(struct names *names, struct span body, struct buf *out)
+{
+	static const char ours[] = "\"pgrecall_";
+	const uint8_t *at = memmem(body.p, body.n, ours, sizeof(ours) - 1);
+	if (at == NULL) {
+		return false;
+	}
+	/* the body ends with a zero, so the number does too */
+	char *end;
+	const char *digits = (const char *)at + sizeof(ours) - 1;
+	if (body.p[body.n - 1] != 0) {
+		return false;
+	}
+	uint64_t id = strtoull(digits, &end, 10);
+	struct span name = names_of_id(names, id);
+	if (name.n == 0 || *end != '"') {
+		return false;
+	}
+	size_t before = (size_t)(at - body.p) + 1;
+	size_t after = (size_t)((const uint8_t *)end - body.p);
+	size_t start = writer_begin(out, 'E');
+	buf_append_span(out, span_make(body.p, before));
+	buf_append_span(out, name);
+	buf_append_span(out, span_skip(body, after));
+	writer_end(out, start);
+	return buf_ok(out);
+}

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: PostgreSQL
+# Copyright (c) 2026, The pgrecall authors
+"""Scripts of messages whose answers must be PostgreSQL's own: tests/lib/differential.py."""
+
+import pytest
+
+import wire
+from daemon import Pgrecall
+from differential import CLOSED, difference, run, step
+from wire import (bind, close, copy_data, copy_done, copy_fail, describe, execute, flush,
+                  message, parse, query, sync, terminate)
+
+SETUP = """
+    CREATE TABLE t (id int PRIMARY KEY, v text);
+    CREATE FUNCTION add_one(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
+    CREATE FUNCTION say(text) RETURNS void LANGUAGE plpgsql AS
+        'BEGIN RAISE NOTICE ''%'', $1; END';
+    CREATE TABLE late (id int, CONSTRAINT late_id UNIQUE (id) DEFERRABLE INITIALLY DEFERRED);
+"""
+FRESH = "TRUNCATE t, late; INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 3) g"
+
+
+def ask(sql, *values, name=""):
+    """A whole statement of the extended protocol, without Sync."""
+    return (parse(name, sql), bind("", name, values), describe("P"), execute())
+
+
+def again(name, *values):
+    return (bind("", name, values), describe("P"), execute())
+
+
+SCRIPTS = {
+    "T38 empty queries": [step(query("")), step(query(" ; ")), step(*ask(""), sync()),
+                          step(parse("", ""), describe("S"), sync())],
+    "T38 several statements": [step(query("SELECT 1; SELECT 2; SELECT 3"))],
+    "T38 several statements and an error": [
+        step(query("INSERT INTO t VALUES (9, 'x'); SELECT 1/0; SELECT 3")),
+        step(query("SELECT count(*) FROM t"))],
+    "T38 transaction inside a text": [
+        step(query("BEGIN; INSERT INTO t VALUES (9, 'x'); COMMIT; SELECT 1/0")),
+        step(query("SELECT * FROM t ORDER BY id"))],
+    "T38 transaction opened by a text": [step(query("SELECT 1; BEGIN; SELECT 2")),
+                                         step(query("SELECT 3")), step(query("ROLLBACK"))],
+    "T39 failed transaction": [
+        step(query("BEGIN")), step(query("SELECT v FROM t WHERE id = 1")), step(query("SELECT 1/0")),
+        step(query("SELECT v FROM t WHERE id = 1")), step(*ask("SELECT 1"), sync()), step(sync()),
+        step(query("")), step(query("ROLLBACK")), step(query("SELECT v FROM t WHERE id = 1"))],
+    "T39 failed transaction, statements known already": [
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1", name="a"), sync()),
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1", name="a2"), sync()),
+        step(query("BEGIN")), step(*again("a", b"1"), sync()), step(query("SELECT 1/0")),
+        step(*again("a", b"1"), sync()),
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1", name="b"), sync()),
+        step(describe("S", "a"), sync()), step(close("S", "a"), sync()), step(close("S", "none"), sync()),
+        step(query("DEALLOCATE a2")), step(query("COMMIT")), step(*again("b", b"1"), sync()),
+        step(*again("a2", b"1"), sync())],
+    "T39 failed transaction in one packet": [
+        step(query("BEGIN"), query("SELECT 1/0"), query("SELECT v FROM t WHERE id = 1"), query("COMMIT"))],
+    "T39 failed transaction in one packet, extended": [
+        step(*ask("BEGIN"), sync(), *ask("SELECT 1/0"), sync(), *ask("SELECT v FROM t WHERE id = 1"), sync(),
+             *ask("ROLLBACK"), sync())],
+    "T39 savepoints": [
+        step(query("BEGIN")), step(query("SAVEPOINT s")), step(query("SELECT 1/0")),
+        step(query("ROLLBACK TO s")), step(query("SELECT 1")), step(query("COMMIT"))],
+    "T39 commit of nothing": [step(query("COMMIT")), step(query("ROLLBACK")), step(query("BEGIN; BEGIN")),
+                              step(query("COMMIT AND CHAIN")), step(query("ABORT"))],
+    "T39 deferred constraint": [
+        step(query("BEGIN")), step(query("INSERT INTO late VALUES (1), (1)")), step(query("COMMIT")),
+        step(*ask("INSERT INTO late VALUES (1), (1)"), sync()), step(query("SELECT count(*) FROM late"))],
+    "T42 sync for each": [step(*ask("SELECT 1"), sync(), *ask("SELECT 2"), sync(), query("SELECT 3"), sync())],
+    "T43 everything until sync is skipped": [
+        step(*ask("SELECT 1/0"), *ask("SELECT 2"), query("SELECT 3"), execute("x"), flush(), sync(), times=1),
+        step(query("SELECT 4"))],
+    "T43 savepoint in a batch": [
+        step(query("BEGIN")), step(query("SAVEPOINT s")),
+        step(parse("", "SELECT $1::int / 0"), bind("", "", [b"1"]), execute(), query("RELEASE s"), until="E"),
+        step(sync()), step(query("ROLLBACK TO s")), step(query("COMMIT"))],
+    "T43 simple query inside a batch": [
+        step(*ask("SELECT 1"), query("SELECT 2"), *ask("SELECT 3"), sync())],
+    "T44 groups": [
+        step(*ask("SELECT 1"), sync(), *ask("SELECT 1/0"), *ask("SELECT 2"), sync(), *ask("SELECT 3"), sync(),
+             *ask("SELEC"), sync(), *ask("SELECT 5"), sync())],
+    "T44 an error undoes its group": [
+        step(*ask("INSERT INTO t VALUES (10, 'a')"), sync(), *ask("INSERT INTO t VALUES (11, 'b')"),
+             *ask("SELECT 1/0"), sync(), *ask("INSERT INTO t VALUES (12, 'c')"), sync()),
+        step(query("SELECT id FROM t ORDER BY id"))],
+    "T45 parse, describe, flush": [
+        step(parse("", "SELECT $1::int + 1"), describe("S"), flush(), until="T"),
+        step(bind("", "", [b"1"]), execute(), sync())],
+    "T45 execute, flush, then sync": [
+        step(*ask("SELECT 1"), flush(), until="C"), step(sync()),
+        step(*ask("SELECT v FROM t WHERE id = 1"), flush(), until="C"), step(sync()),
+        step(*ask("SELECT v FROM t WHERE id = 1"), flush(), until="C"), step(sync())],
+    "T45 flush after each": [
+        step(parse("f", "SELECT v FROM t WHERE id = $1"), flush(), until="1"),
+        step(describe("S", "f"), flush(), until="T"), step(bind("", "f", [b"2"]), flush(), until="2"),
+        step(describe("P"), flush(), until="T"), step(execute(), flush(), until="C"),
+        step(close("P", ""), flush(), until="3"), step(close("S", "f"), flush(), until="3"), step(sync())],
+    "T46 flush and sync": [step(parse("", "SELECT 1"), bind("", ""), describe("P"), execute(), flush(), sync())],
+    "T47 sync alone": [step(sync()), step(sync(), sync()), step(flush(), sync()), step(flush(), query("SELECT 1"))],
+    "T47 sync before bind": [step(parse("n", "SELECT v FROM t WHERE id = $1"), describe("S", "n"), sync()),
+                             step(bind("", "n", [b"1"]), execute(), sync()), step(sync()),
+                             step(bind("", "n", [b"2"]), sync()), step(execute(), sync())],
+    "T47 terminate": [step(*ask("SELECT 1"), sync()), step(terminate(), until=CLOSED)],
+    "T47 terminate in a batch": [step(parse("", "SELECT 1"), bind("", ""), terminate(), until=CLOSED)],
+    "T48 portal suspended": [
+        step(parse("", "SELECT g FROM generate_series(1, 5) g"), bind("p", ""), execute("p", 2), flush(), until="s"),
+        step(execute("p", 2), flush(), until="s"), step(execute("p", 2), execute("p", 2), sync()),
+        step(execute("p", 2), sync())],
+    "T48 portal in a transaction": [
+        step(query("BEGIN")), step(parse("c", "SELECT id FROM t ORDER BY id"), bind("c", "c"), execute("c", 1), sync()),
+        step(execute("c", 1), sync()), step(close("S", "c"), sync()), step(describe("P", "c"), execute("c", 1), sync()),
+        step(close("P", "c"), sync()), step(execute("c", 1), sync()), step(query("ROLLBACK"))],
+    "T48 row limit of a write": [step(parse("", "INSERT INTO t VALUES (20, 'x') RETURNING id"), bind("", ""),
+                                      execute("", 1), sync()), step(query("SELECT count(*) FROM t"))],
+    "T48 execute twice": [step(*ask("SELECT v FROM t WHERE id = 1"), execute(), sync()),
+                          step(*ask("SELECT v FROM t WHERE id = 1"), execute(), execute(), sync())],
+    "T49 describe": [
+        step(parse("d", "SELECT v FROM t WHERE id = $1"), describe("S", "d"), sync()), step(describe("S", "d"), sync()),
+        step(parse("e", "INSERT INTO t VALUES ($1, $2)"), describe("S", "e"), sync()),
+        step(bind("", "e", [b"30", b"y"]), describe("P"), sync()), step(parse("g", "BEGIN"), describe("S", "g"), sync()),
+        step(bind("", "g"), describe("P"), execute(), sync()), step(*ask("COMMIT"), sync())],
+    "T49 batch prepare": [
+        step(parse("n1", "SELECT 1"), describe("S", "n1"), parse("n2", "SELECT $1::text"), describe("S", "n2"),
+             parse("n3", "BEGIN"), describe("S", "n3"), sync()),
+        step(bind("", "n1"), execute(), bind("", "n2", [b"x"]), execute(), sync()),
+        step(parse("m1", "SELECT 1"), describe("S", "m1"), parse("m2", "SELECT $1::text"), describe("S", "m2"), sync())],
+    "T50 known statements around an error": [
+        step(parse("a", "SELECT 1"), parse("b", "SELECT 2"), sync()),
+        step(parse("c", "SELECT 1"), *ask("SELECT 1/0"), parse("d", "SELECT 2"), sync()),
+        step(bind("", "c"), execute(), sync()), step(bind("", "d"), execute(), sync()),
+        step(parse("d", "SELECT 2"), bind("", "d"), execute(), sync())],
+    "T50 close behind an error": [
+        step(parse("a", "SELECT 1"), sync()), step(*ask("SELECT 1/0"), close("S", "a"), sync()),
+        step(bind("", "a"), execute(), sync()), step(close("S", "a"), *ask("SELECT 1/0"), sync()),
+        step(bind("", "a"), execute(), sync())],
+    "T50 unnamed statement behind an error": [
+        step(parse("", "SELECT 1"), sync()), step(bind("", "none"), parse("", "SELECT 2"), sync()),
+        step(bind("", ""), execute(), sync())],
+    "T50 same text twice, failing": [
+        step(parse("a", "SELECT * FROM nowhere"), parse("b", "SELECT * FROM nowhere"), sync()),
+        step(parse("b", "SELECT 1"), sync()), step(parse("a", "SELECT 2"), sync())],
+    "T51 long names": [step(parse("n" * 200, "SELECT 1"), sync()),
+                       step(bind("p" * 200, "n" * 200), describe("P", "p" * 200), execute("p" * 200), sync()),
+                       step(describe("S", "n" * 200), close("S", "n" * 200), sync())],
+    "T52 many before sync": [step(*[m for i in range(150) for m in ask("SELECT $1::int", b"%d" % i)], sync())],
+    "T57 statements": [
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1", name="s"), sync()), step(*again("s", b"2"), sync()),
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1", name="r"), sync()), step(close("S", "s"), sync()),
+        step(*again("s", b"2"), sync()), step(*again("r", b"2"), sync())],
+    "T58 failed parse": [step(parse("x", "SELEC"), sync()), step(bind("", "x"), sync()),
+                         step(parse("x", "SELECT 1"), bind("", "x"), execute(), sync()),
+                         step(parse("y", "SELECT * FROM nowhere"), bind("", "y"), execute(), sync()),
+                         step(parse("y", "SELECT 2"), bind("", "y"), execute(), sync())],
+    "T59 duplicate and unknown names": [
+        step(parse("a", "SELECT 1"), sync()), step(parse("a", "SELECT 2"), sync()), step(bind("", "a"), execute(), sync()),
+        step(bind("", "b"), execute(), sync()), step(describe("S", "b"), sync()), step(describe("P", "b"), sync()),
+        step(execute("b"), sync()), step(bind("", ""), sync()), step(describe("S", ""), sync()),
+        step(*ask("SELECT 3"), parse("a", "SELECT 4"), *ask("SELECT 5"), sync())],
+    "T59 unknown names in a transaction": [
+        step(query("BEGIN")), step(bind("", "b"), sync()), step(query("SELECT 1")), step(query("ROLLBACK")),
+        step(query("BEGIN")), step(parse("a", "SELECT 1"), parse("a", "SELECT 1"), sync()), step(query("COMMIT")),
+        step(query("BEGIN")), step(describe("S", "zz"), sync()), step(query("COMMIT"))],
+    "T59 a write before an unknown name": [
+        step(*ask("INSERT INTO t VALUES (40, 'x')"), bind("", "b"), sync()), step(query("SELECT count(*) FROM t"))],
+    "T59 wrong binds": [
+        step(parse("w", "SELECT $1::int, $2::text"), sync()), step(bind("", "w", [b"1"]), sync()),
+        step(bind("", "w", [b"1", b"2", b"3"]), sync()), step(bind("", "w", [b"x", b"2"]), execute(), sync()),
+        step(bind("", "w", [b"1", b"2"], [0, 0, 0]), sync()), step(bind("", "w", [b"1", b"2"], [7, 7]), sync()),
+        step(bind("", "w", [b"1", b"2"], [], [0, 0, 0]), execute(), sync()),
+        step(bind("", "w", [b"1", b"2"], [], [1, 0]), execute(), sync()),
+        step(bind("q", "w", [b"1", b"2"]), bind("q", "w", [b"1", b"2"]), sync())],
+    "T60 close of nothing": [step(close("S", "none"), close("P", "none"), close("S", ""), close("P", ""), sync()),
+                             step(close("S", "none"), flush(), until="3"), step(sync()),
+                             step(*ask("SELECT 1", name="e"), close("S", "e"), sync())],
+    "T61 unnamed statement": [
+        step(parse("", "SELECT 1"), sync()), step(bind("", ""), execute(), sync()), step(bind("", ""), execute(), sync()),
+        step(query("SELECT 2")), step(bind("", ""), execute(), sync()), step(parse("", "SELECT 3"), close("S", ""), sync()),
+        step(bind("", ""), execute(), sync()), step(parse("", "SELEC"), sync()), step(bind("", ""), execute(), sync())],
+    "T64 deallocate": [
+        step(*ask("SELECT 1", name="a"), *ask("SELECT 2", name="b"), *ask("SELECT 3", name="C d"), sync()),
+        step(query("DEALLOCATE a")), step(*again("a"), sync()), step(query("deallocate PREPARE \"C d\"")),
+        step(*again("C d"), sync()), step(query("DEALLOCATE none")), step(*again("b"), sync()),
+        step(query("  DeAllocate   ALL ;")), step(*again("b"), sync()), step(*ask("SELECT 2", name="b"), sync())],
+    "T64 discard all": [
+        step(*ask("SELECT 1", name="a"), sync()), step(query("DISCARD ALL")), step(*again("a"), sync()),
+        step(*ask("SELECT 1", name="a"), sync()), step(*ask("DISCARD ALL"), sync()), step(*again("a"), sync()),
+        step(*ask("SELECT 1", name="a"), sync()), step(*ask("DEALLOCATE ALL"), sync()), step(*again("a"), sync()),
+        step(*ask("SELECT 1", name="a"), sync()), step(query("DEALLOCATE ALL; SELECT 1")), step(*again("a"), sync()),
+        step(*ask("SELECT 1", name="a"), sync())],
+    "T64 deallocate, extended": [
+        step(*ask("SELECT 1", name="a"), sync()), step(*ask("DEALLOCATE a"), sync()), step(*again("a"), sync())],
+    "T64 deallocate in a pipeline": [
+        step(*ask("SELECT 1", name="a"), sync(), query("DEALLOCATE a"), query("SELECT 2"), *again("a"), sync())],
+    "T65 result type changes": [
+        step(query("CREATE TEMP TABLE c AS SELECT 1 AS x")), step(*ask("SELECT * FROM c", name="c"), sync()),
+        step(query("ALTER TABLE c ADD y int")), step(*again("c"), sync()), step(close("S", "c"), sync()),
+        step(*ask("SELECT * FROM c", name="c"), sync())],
+    "T68 prepare by SQL": [
+        step(query("PREPARE p AS SELECT $1::int")), step(query("EXECUTE p(1)")), step(bind("", "p", [b"2"]), execute(), sync()),
+        step(describe("S", "p"), sync()), step(query("PREPARE p AS SELECT 1")), step(query("DEALLOCATE p")),
+        step(query("EXECUTE p(1)")), step(close("S", "p"), sync())],
+    "T69 copy in": [
+        step(query("COPY t FROM STDIN"), until="G"), step(copy_data(b"50\tx\n"), copy_data(b"51\ty\n"), copy_done(), times=1),
+        step(query("SELECT count(*) FROM t"))],
+    "T69 copy in, all at once": [
+        step(query("COPY t FROM STDIN"), copy_data(b"50\tx\n"), copy_done(), query("SELECT count(*) FROM t"))],
+    "T69 copy fails": [
+        step(query("COPY t FROM STDIN"), until="G"), step(copy_data(b"1\tdouble\n"), copy_done(), times=1),
+        step(query("SELECT count(*) FROM t"))],
+    "T69 copy fails early": [
+        step(query("COPY t FROM STDIN"), until="G"), step(copy_data(b"broken\n"), copy_data(b"x" * 100000 + b"\n"), times=1),
+        step(copy_data(b"60\tlate\n"), copy_data(b"61\tlate\n"), copy_done(), until=None), step(query("SELECT count(*) FROM t")),
+        step(copy_fail("late"), query("SELECT 1"))],
+    "T69 copy that cannot begin": [step(query("COPY nowhere FROM STDIN"), copy_data(b"1\n"), copy_done(), times=1),
+                                   step(query("SELECT 1"))],
+    "T70 copy data without copy": [step(copy_data(b"1\n"), copy_done(), copy_fail("x"), query("SELECT 1"))],
+    "T71 copy, extended": [
+        step(parse("", "COPY t FROM STDIN"), bind("", ""), describe("P"), execute(), sync(), until="G"),
+        step(copy_data(b"50\tx\n"), copy_done(), sync()), step(query("SELECT count(*) FROM t"))],
+    "T71 copy, extended, all at once": [
+        step(parse("", "COPY t FROM STDIN"), bind("", ""), execute(), copy_data(b"50\tx\n"), copy_done(), sync()),
+        step(query("SELECT count(*) FROM t"))],
+    "T71 copy, extended, syncs in the middle": [
+        step(parse("", "COPY t FROM STDIN"), bind("", ""), execute(), sync(), copy_data(b"50\tx\n"), sync(), flush(),
+             copy_done(), sync(), times=1),
+        step(query("SELECT count(*) FROM t"))],
+    "T71 copy, extended, fails": [
+        step(parse("", "COPY t FROM STDIN"), bind("", ""), execute(), sync(), until="G"),
+        step(copy_data(b"broken\n"), copy_done(), sync()), step(query("SELECT count(*) FROM t"))],
+    "T72 copy fail": [
+        step(query("COPY t FROM STDIN"), until="G"), step(copy_data(b"50\tx\n"), copy_fail("no more"), times=1),
+        step(query("SELECT count(*) FROM t")),
+        step(parse("", "COPY t FROM STDIN"), bind("", ""), execute(), flush(), until="G"),
+        step(copy_fail("again"), sync())],
+    "T72 something else during copy": [
+        step(query("COPY t FROM STDIN"), until="G"), step(query("SELECT 1"), until=CLOSED)],
+    "T73 copy out": [
+        step(query("COPY t TO STDOUT")), step(query("COPY t TO STDOUT (FORMAT binary)")),
+        step(query("COPY (SELECT repeat('x', 200000)) TO STDOUT")),
+        step(parse("", "COPY t TO STDOUT"), bind("", ""), describe("P"), execute(), sync()),
+        step(query("COPY (SELECT 1/(id - 2) FROM t ORDER BY id) TO STDOUT"))],
+    "T73 end marker": [
+        step(query("COPY t FROM STDIN"), until="G"), step(copy_data(b"50\tx\n\\.\n"), copy_done(), times=1),
+        step(query("COPY t FROM STDIN"), until="G"), step(copy_data(b"52\tx\n\\."), copy_data(b"\n"), copy_done(), times=1),
+        step(query("SELECT id FROM t ORDER BY id"))],
+    "T74 copy inside a text": [
+        step(query("SELECT 1; COPY t TO STDOUT; SELECT 2")),
+        step(query("SELECT 1; COPY t FROM STDIN; SELECT count(*) FROM t"), until="G"),
+        step(copy_data(b"50\tx\n"), copy_done(), times=1),
+        step(query("COPY t FROM STDIN; COPY t FROM STDIN; SELECT count(*) FROM t"), until="G"),
+        step(copy_data(b"60\tx\n"), copy_done(), until="G"), step(copy_data(b"61\tx\n"), copy_done(), times=1)],
+    "T82 notices": [step(query("SELECT say('one'); SELECT say('two')")), step(*ask("SELECT say('three')"), sync()),
+                    step(query("DROP TABLE IF EXISTS nowhere")),
+                    step(query("DO $$ BEGIN RAISE WARNING 'w' USING DETAIL = 'd', HINT = 'h'; END $$"))],
+    "T26 parameter status": [
+        step(query("SET TimeZone = 'Asia/Tokyo'")), step(query("SHOW TimeZone")), step(query("SET application_name = ''")),
+        step(query("SET application_name = 'it''s'")), step(query("SHOW application_name")),
+        step(*ask("SET DateStyle = 'SQL, DMY'"), sync()), step(query("SELECT '2026-02-01'::date")),
+        step(query("BEGIN; SET TimeZone = 'UTC'")), step(query("ROLLBACK")), step(query("SHOW TimeZone")),
+        step(query("BEGIN")), step(query("SET LOCAL TimeZone = 'UTC'")), step(query("SHOW TimeZone")), step(query("COMMIT")),
+        step(query("SHOW TimeZone")), step(query("RESET TimeZone")), step(query("SET client_encoding = 'LATIN1'")),
+        step(query("SELECT chr(233)")), step(query("RESET ALL")), step(query("SELECT chr(233)"))],
+    "T29 settings": [
+        step(query("BEGIN")), step(query("SELECT 1")), step(query("SET search_path = pg_catalog")), step(query("COMMIT")),
+        step(query("SHOW search_path")), step(query("/* c */ SET search_path = a, \"B c\"; SET work_mem = '5MB'")),
+        step(query("SHOW search_path; SHOW work_mem")), step(query("SELECT set_config('search_path', '', false)")),
+        step(query("SHOW search_path")), step(query("SELECT v FROM t WHERE id = 1")),
+        step(query("SELECT set_config('search_path', 'public', true)")), step(query("SHOW search_path")),
+        step(query("SET search_path TO DEFAULT")), step(query("SELECT v FROM t WHERE id = 1")),
+        step(query("SET nonsense = 1")), step(query("SET my.own = 'x'")), step(query("SHOW my.own")),
+        step(query("BEGIN; SET work_mem = '6MB'; SAVEPOINT s; SET work_mem = '7MB'; ROLLBACK TO s; COMMIT")),
+        step(query("SHOW work_mem")), step(query("SET work_mem = '8MB'; SELECT 1/0")), step(query("SHOW work_mem"))],
+    "T29 settings, extended": [
+        step(parse("", "SET work_mem = '9MB'"), bind("", ""), sync()), step(query("SHOW work_mem")),
+        step(parse("", "SET work_mem = '9MB'"), sync()), step(bind("", ""), flush(), until="2"), step(execute(), sync()),
+        step(query("SHOW work_mem")), step(*ask("SELECT set_config('work_mem', $1, false)", b"10MB"), sync()),
+        step(query("SHOW work_mem")), step(*ask("SET work_mem = '11MB'"), *ask("SELECT 1/0"), sync()),
+        step(query("SHOW work_mem"))],
+    "T32 discard all": [
+        step(query("SET work_mem = '5MB'")), step(query("BEGIN; DISCARD ALL")), step(query("ROLLBACK")),
+        step(query("SHOW work_mem")), step(query("DISCARD ALL")), step(query("SHOW work_mem")),
+        step(*ask("SELECT 1"), *ask("DISCARD ALL"), sync()), step(query("DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES"))],
+    "T103 function call": [
+        step(message("F", b"\0\0\5\1\0\1\0\1\0\1\0\0\0\4\0\0\0\7\0\1")),
+        step(message("F", b"\x7f\xff\xff\xff\0\0\0\0\0\0")), step(query("BEGIN")), step(query("SELECT 1/0")),
+        step(message("F", b"\0\0\5\1\0\1\0\1\0\1\0\0\0\4\0\0\0\7\0\1")), step(query("ROLLBACK"))],
+    "T66 types": [
+        step(parse("", "SELECT $1", [23]), bind("", "", [b"7"]), describe("P"), execute(), sync()),
+        step(parse("", "SELECT $1", [25]), bind("", "", [b"7"]), describe("P"), execute(), sync()),
+        step(parse("", "SELECT $1"), bind("", "", [b"7"]), describe("P"), execute(), sync()),
+        step(parse("", "SELECT $1", [20]), bind("", "", [b"7"], [], [1]), describe("P"), execute(), sync()),
+        step(parse("", "SELECT $1", [23]), bind("", "", [b"\0\0\0\7"], [1]), describe("P"), execute(), sync()),
+        step(parse("", "SELECT $1", [4294967295]), sync()), step(parse("", "SELECT $1", [0, 0, 0]), describe("S"), sync())],
+    "T89 cursors": [
+        step(query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM t ORDER BY id")), step(query("FETCH 2 FROM c")),
+        step(query("CLOSE c; COMMIT")), step(query("DECLARE h CURSOR WITH HOLD FOR SELECT id FROM t ORDER BY id")),
+        step(query("FETCH ALL FROM h")), step(query("CLOSE h"))],
+    "T53 unknown message": [step(message("y", b"abc"), until=CLOSED)],
+    "T126 hits in a batch": [
+        step(query("SELECT v FROM t WHERE id = 1")),
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1"), sync()), step(*ask("SELECT v FROM t WHERE id = $1", b"2"), sync()),
+        step(*ask("UPDATE t SET v = 'new' WHERE id = 1"), *ask("SELECT v FROM t WHERE id = $1", b"1"), sync()),
+        step(*ask("SELECT 1"), *ask("SELECT v FROM t WHERE id = $1", b"2"), *ask("SELECT 3"), sync()),
+        step(*ask("SELECT v FROM t WHERE id = $1", b"2"), *ask("SELECT 1/0"), *ask("SELECT v FROM t WHERE id = $1", b"2"), sync()),
+        step(*ask("SELECT v FROM t WHERE id = $1", b"2"), *ask("BEGIN"), *ask("SELECT v FROM t WHERE id = $1", b"2"), sync()),
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1"), sync()), step(query("COMMIT"))],
+    "T127 portal behind a hit": [
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1"), sync()),
+        step(*ask("SELECT v FROM t WHERE id = $1", b"1"), close("P", ""), sync()),
+        step(parse("", "SELECT 1"), bind("", ""), *ask("SELECT v FROM t WHERE id = $1", b"1", name="h"), describe("S", "h"), sync()),
+        step(*again("h", b"1"), *again("h", b"1"), *again("h", b"3"), sync())],
+}
+
+
+@pytest.fixture(scope="module", params=["transaction", "session"])
+def place(request, postgres, workspace):
+    """PostgreSQL and a proxy before it, with one server connection for each client."""
+    name = f"same_{request.param}"
+    postgres.psql(f"CREATE DATABASE {name}")
+    postgres.psql(SETUP, name)
+    proxy = Pgrecall(workspace / name, postgres, pgrecall={"pool_mode": request.param},
+                     cache={"default": "on"}).start()
+    yield postgres, proxy, name
+    proxy.stop()
+    postgres.psql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda name: name.replace(" ", "_"))
+def test_script(place, script):
+    """Directly, then through the proxy: in whole packets, on used connections, bytewise."""
+    postgres, proxy, name = place
+    steps = SCRIPTS[script]
+    answers = {}
+    for way in ("direct", "packets", "again", "bytes"):
+        port = postgres.port if way == "direct" else proxy.port
+        with wire.Connection(port).start(database=name) as conn:
+            conn.query(FRESH)
+        with wire.Connection(port, timeout=8).start(database=name) as conn:
+            answers[way] = run(conn, steps, way == "bytes")
+    for way in ("packets", "again", "bytes"):
+        found = difference(answers["direct"], answers[way])
+        assert found is None, f"{way}: {found}"
