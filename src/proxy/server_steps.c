@@ -18,19 +18,18 @@
 #include "proxy/server_steps.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "cache/store.h"
 #include "net/timer.h"
 #include "proxy/client.h"
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
 #include "proxy/query.h"
+#include "proxy/server_commit.h"
 #include "proxy/server_copy.h"
 #include "proxy/server_reset.h"
 #include "proxy/server_skip.h"
@@ -113,83 +112,6 @@ static void server_send_replies(struct walk *walk, size_t frame_size)
 	replies_send(&client->replies, walk->server->owed.n_popped, &client->stream);
 }
 
-/*
- * The commit of the head item is decided by the frame at hand, and nobody has been
- * told. With Redis, fresh tokens go there first, so that no other process (and not this
- * one after a restart) can use an L2 entry from before.  False: come again when Redis
- * has answered.
- */
-struct token_wait {
-	struct server *server; /* NULL: closed meanwhile */
-};
-
-static void server_on_tokens(void *arg)
-{
-	struct token_wait *wait = arg;
-	struct server *server = wait->server;
-	free(wait);
-	if (server == NULL) {
-		return;
-	}
-	server->token_wait = NULL;
-	struct owed *head = owed_head(&server->owed);
-	require(head != NULL && head->commit != NULL);
-	head->commit->tokens_done = true;
-	stream_resume(&server->stream);
-}
-
-/* True when the answer of Redis has to be waited for. */
-static bool server_ask_tokens(struct server *server, struct commit *commit)
-{
-	struct token_wait *wait = malloc(sizeof(*wait));
-	if (wait == NULL) {
-		store_tokens_lost(server_worker(server)->store);
-		return false;
-	}
-	wait->server = server;
-	if (!store_tokens(server_worker(server)->store, commit->tags, commit->n,
-			  server_on_tokens, wait)) {
-		free(wait);
-		return false;
-	}
-	server->token_wait = wait;
-	stream_pause(&server->stream);
-	return true;
-}
-
-static bool server_decide_commit(struct server *server, struct owed *head, bool moved)
-{
-	struct worker *worker = server_worker(server);
-	struct commit *commit = head->commit;
-	if (commit == NULL) {
-		return true;
-	}
-	if (moved) {
-		commit_recheck(commit, worker->versions);
-	}
-	if (moved && !commit->tokens_done && server_ask_tokens(server, commit)) {
-		return false;
-	}
-	head->commit = NULL;
-	if (moved) {
-		metric_add(&worker->metrics
-				->cache_invalidations[commit->ddl ? METRIC_CAUSE_DDL
-								  : METRIC_CAUSE_WRITE],
-			   1);
-	}
-	if (moved && commit->prepares && commit->gid != NULL) {
-		/* in flight until COMMIT PREPARED or ROLLBACK PREPARED; when they
-		 * cannot be kept they stay in flight for good, which is right, if slow
-		 */
-		(void)database_prepared(commit->database, span_str(commit->gid),
-					commit->tags, commit->n);
-		commit->n = 0;
-		commit->ddl = false;
-	}
-	commit_end(commit, worker->versions, moved);
-	return true;
-}
-
 /* Errors */
 
 static void server_record_error(struct server *server, struct owed *head,
@@ -213,13 +135,28 @@ static void server_record_error(struct server *server, struct owed *head,
 	}
 }
 
-static enum verdict server_settings_failed(struct server *server)
+/* Refused, or interrupted: the server's end or a cancel request came just then.  The
+ * client is told what the server said. */
+static enum verdict server_settings_failed(struct server *server,
+					   const struct frame *frame, bool fatal)
 {
 	struct client *client = server->client;
+	struct message_error error = { 0 };
+	char sqlstate[6] = "";
+	char text[320];
 	server->dirty = true;
+	if (frame->complete && message_read_error(frame->body, &error) == 0) {
+		snprintf(sqlstate, sizeof(sqlstate), "%.*s", (int)error.sqlstate.n,
+			 (const char *)error.sqlstate.p);
+	}
+	snprintf(text, sizeof(text), "cannot set the session's parameters: %.*s",
+		 (int)(error.message.n < 256 ? error.message.n : 256),
+		 (const char *)error.message.p);
 	if (client != NULL) {
-		client_close_text(client, CLIENT_CLOSE_BAD_PARAMETER, NULL,
-				  "a setting of the session was refused by the server");
+		client_close_text(client,
+				  fatal ? CLIENT_CLOSE_SERVER_FAILED
+					: CLIENT_CLOSE_BAD_PARAMETER,
+				  sqlstate[0] ? sqlstate : NULL, text);
 	}
 	return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
 }
@@ -259,18 +196,25 @@ static enum verdict server_on_error(struct walk *walk, const struct frame *frame
 	server->copy_in = false;
 	if (head->flags & OWED_SETTINGS) {
 		head->failed = true;
-		return server_settings_failed(server);
+		return server_settings_failed(server, frame, fatal);
 	}
 	if (head->kind == 'Q' || head->kind == 'F' || head->kind == 'S') {
 		head->failed = true;
 		server_keeps_statements(server, head);
 		return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
 	}
+	if (fatal) {
+		/* a commit of its may have happened: told by server_closing() */
+		head->failed = true;
+		return PASS;
+	}
+	if (!server_commit_decide(server, head, false)) {
+		return HOLD;
+	}
 	bool ours = head->flags & OWED_OURS;
 	uint64_t at = server->owed.n_popped;
 	struct owed failed = owed_pop(&server->owed);
 	server_undo_item(server, &failed);
-	commit_end(failed.commit, server_worker(server)->versions, false);
 	if (failed.query != NULL) {
 		query_finish(server_worker(server), failed.query);
 	}
@@ -297,7 +241,7 @@ static enum verdict server_on_ready(struct walk *walk, const struct frame *frame
 		return CLOSED;
 	}
 	bool rolled_back = head->failed || server->rolled_back;
-	if (!server_decide_commit(server, head, !rolled_back)) {
+	if (!server_commit_decide(server, head, !rolled_back)) {
 		return HOLD;
 	}
 	uint8_t flags = head->flags;
@@ -405,7 +349,7 @@ static enum verdict server_on_complete(struct walk *walk, const struct frame *fr
 			return HOLD;
 		}
 		if (server_ready_follows(walk, frame) &&
-		    !server_decide_commit(server, head,
+		    !server_commit_decide(server, head,
 					  !(head->failed || server->rolled_back))) {
 			return HOLD;
 		}
@@ -418,7 +362,7 @@ static enum verdict server_on_complete(struct walk *walk, const struct frame *fr
 		}
 	}
 	if (head->kind == 'E') {
-		if (!server_decide_commit(server, head, !server->rolled_back)) {
+		if (!server_commit_decide(server, head, !server->rolled_back)) {
 			return HOLD;
 		}
 		server_item_done(walk);
@@ -701,19 +645,10 @@ static void server_ended(struct stream *stream, int err)
  * sent stays in flight until its backend is gone (proxy/database.h). */
 static void server_closing(struct server *server, enum server_close_reason reason)
 {
-	if (server->token_wait != NULL) {
-		server->token_wait->server = NULL;
-		server->token_wait = NULL;
-	}
+	server_commit_forget(server);
 	while (server->owed.n > 0) {
 		struct owed item = owed_pop(&server->owed);
-		if (item.commit != NULL) {
-			database_limbo(item.commit->database, server->pid,
-				       item.commit->tags, item.commit->n,
-				       item.commit->ddl);
-			free(item.commit->gid);
-			free(item.commit);
-		}
+		server_commit_lost(server, item.commit);
 		query_free(item.query);
 	}
 	server_reset_forget(server);

@@ -3,13 +3,16 @@
 """Clients of many kinds that know what they asked, and people who disturb them.
 
 Every row carries who asked and what: a row of somebody else's, of another question, or from
-before an acknowledged write is a failure; so is an answer that never comes.
+before an acknowledged write is a failure; so is an answer that never comes.  Then
+$STRESS_DUMP, a command, is run with the process id and the port of PostgreSQL.
 """
 
 import asyncio
+import os
 import random
 import socket
 import struct
+import subprocess
 import threading
 import time
 import traceback
@@ -345,6 +348,8 @@ class Load:
                                    OSError)) or str(error).startswith("closed ")
         hang = isinstance(error, (asyncio.TimeoutError, TimeoutError, socket.timeout))
         if hang or not known or sqlstate not in EXPECTED or (self.calm and not self.stopping):
+            if hang and "STRESS_DUMP" in os.environ:
+                subprocess.run([os.environ["STRESS_DUMP"], str(self.proxy.process.pid), str(self.proxy.postgres.port)])
             self.wrong.append("".join(traceback.format_exception(error)))
             self.stopping = True
 
