@@ -364,6 +364,10 @@ static void stream_deliver(struct stream *stream, struct span in, bool in_held)
 
 static void stream_readable(struct stream *stream)
 {
+	if (stream->broken) { /* paused or not: nobody would ever resume it */
+		stream->events->ended(stream, -EPIPE);
+		return;
+	}
 	if (stream->paused) {
 		stream->stopped = true;
 		stream_interest(stream);
