@@ -35,6 +35,8 @@ struct session {
 	bool tx_plain;	 /* the open transaction is READ COMMITTED, and only read */
 	bool tx_unread;	 /* something other than reads was sent since the last idle */
 	bool tx_may_end; /* something that can end a transaction was sent since then */
+	bool tx_partial; /* what was sent since then may fail, or end with a ROLLBACK,
+			  * after it has committed something */
 	bool untrusted;	 /* settings that cannot be followed: no cache */
 	bool unreadable; /* texts under these settings cannot be scanned: every
 			  * statement counts as a write of everything */

@@ -62,6 +62,7 @@ struct commit {
 	    catalog_version; /* that its tags were found with; 0: none was needed */
 	bool ddl;
 	bool has_db;	  /* the database's own tag is among them */
+	bool partial;	  /* a failure does not tell that nothing was committed */
 	bool prepares;	  /* PREPARE TRANSACTION: stay in flight under gid */
 	bool tokens_done; /* fresh tokens are in Redis, or it was given up */
 	char *gid;	  /* owned, or NULL */

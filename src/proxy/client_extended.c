@@ -204,6 +204,10 @@ static void client_set_portal(struct client *client, struct span portal,
 		plan_unref(client->portal_plan);
 		client->portal_plan = plan ? plan_ref(plan) : NULL;
 		client->portal_is_hit = is_hit;
+	} else if (plan != NULL && plan->kind == PLAN_COMMIT_PREPARED) {
+		/* its Execute does not know which */
+		struct writes *writes = &client->session.writes;
+		writes->any = writes->all = writes->ddl = true;
 	}
 }
 
@@ -213,6 +217,18 @@ static void client_batch_failed(struct client *client)
 	struct pool_error error = client->wait_error;
 	client->wait_error.sqlstate[0] = 0;
 	client_fail_batch(client, error.sqlstate, error.message);
+}
+
+/* A server connection for the message, or unit, of SIZE bytes at hand.  False: *TAKEN is
+ * what the step returns, 0 while the client waits. */
+static bool client_has_server(struct client *client, size_t size, size_t *taken)
+{
+	enum acquired acquired = client_acquire(client);
+	*taken = acquired == ACQUIRE_FAILED ? size : 0;
+	if (acquired == ACQUIRE_FAILED) {
+		client_batch_failed(client);
+	}
+	return acquired == ACQUIRED;
 }
 
 /* The unit */
@@ -296,13 +312,9 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 		unit_reply_hit(client, unit, statement, entry);
 		return unit->size;
 	}
-	enum acquired acquired = client_acquire(client);
-	if (acquired == ACQUIRE_WAITS) {
-		return 0;
-	}
-	if (acquired == ACQUIRE_FAILED) {
-		client_batch_failed(client);
-		return unit->size;
+	size_t taken;
+	if (!client_has_server(client, unit->size, &taken)) {
+		return taken;
 	}
 	if (request.plan == NULL) {
 		query_plan(client, &request);
@@ -370,13 +382,9 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 	}
 	struct statement *there =
 	    parse.name.n > 0 ? session_statement(&client->session, parse.name) : NULL;
-	enum acquired acquired = client_acquire(client);
-	if (acquired == ACQUIRE_WAITS) {
-		return 0;
-	}
-	if (acquired == ACQUIRE_FAILED) {
-		client_batch_failed(client);
-		return frame->size;
+	size_t taken;
+	if (!client_has_server(client, frame->size, &taken)) {
+		return taken;
 	}
 	if (there != NULL) {
 		(void)client_send_duplicate(client, &parse, there);
@@ -482,13 +490,9 @@ size_t client_bind_portal(struct client *client, struct span in,
 	if (statement == NULL) {
 		return client_bind_unknown(client, frame, &bind);
 	}
-	enum acquired acquired = client_acquire(client);
-	if (acquired == ACQUIRE_WAITS) {
-		return 0;
-	}
-	if (acquired == ACQUIRE_FAILED) {
-		client_batch_failed(client);
-		return frame->size;
+	size_t taken;
+	if (!client_has_server(client, frame->size, &taken)) {
+		return taken;
 	}
 	/* values that cannot be read are PostgreSQL's to refuse */
 	struct request request = { .text = statement_text(statement),
@@ -565,13 +569,9 @@ size_t client_execute(struct client *client, struct span in, const struct frame 
 		client_reply(client, SPAN_LIT("C\0\0\0\15SELECT 0\0"));
 		return frame->size;
 	}
-	enum acquired acquired = client_acquire(client);
-	if (acquired == ACQUIRE_WAITS) {
-		return 0;
-	}
-	if (acquired == ACQUIRE_FAILED) {
-		client_batch_failed(client);
-		return frame->size;
+	size_t taken;
+	if (!client_has_server(client, frame->size, &taken)) {
+		return taken;
 	}
 	struct request request = { 0 };
 	request.plan = execute.portal.n == 0 ? client->portal_plan : NULL;

@@ -267,6 +267,11 @@ bool client_begin_commit(struct client *client, const struct plan *plan,
 				    client->worker->versions,
 				    client->worker->key_columns, &failed);
 	}
+	if (*out != NULL) {
+		/* a named portal may be of anything */
+		(*out)->partial =
+		    client->session.tx_partial || (at_execute && plan == NULL);
+	}
 	if (*out != NULL && plan != NULL && plan->kind == PLAN_PREPARE_TX) {
 		(*out)->prepares = true;
 		(*out)->gid = plan->set_name ? strdup(plan->set_name) : NULL;

@@ -226,6 +226,9 @@ void session_sent(struct session *session, const struct plan *plan,
 			      plan->kind == PLAN_PREPARE_TX ||
 			      plan->kind == PLAN_MULTI || plan->kind == PLAN_UNPARSED ||
 			      plan->writes_all; /* CALL and DO may commit inside */
+	session->tx_partial = session->tx_partial || plan->kind == PLAN_MULTI ||
+			      plan->kind == PLAN_UNPARSED || plan->kind == PLAN_DDL ||
+			      plan->kind == PLAN_OTHER || plan->writes_all;
 	switch ((enum plan_kind)plan->kind) {
 	case PLAN_READ:
 		if (plan->suspect || plan->writes_all || plan->n_writes > 0 ||
@@ -292,7 +295,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 			      bool failed)
 {
 	session->tx_status = status;
-	session->tx_may_end = false;
+	session->tx_may_end = session->tx_partial = false;
 	if (status != 'I') {
 		return NULL;
 	}

@@ -289,6 +289,7 @@ void commit_recheck(struct commit *commit, struct versions *versions)
 	versions_begin(versions, db);
 	commit->tags[commit->n++] = db; /* commit_begin() has left room for it */
 	commit->has_db = true;
+	commit->tokens_done = false; /* it needs one, too */
 }
 
 void commit_end(struct commit *commit, struct versions *versions, bool moved)
