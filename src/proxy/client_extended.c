@@ -219,8 +219,8 @@ static void client_batch_failed(struct client *client)
 	client_fail_batch(client, error.sqlstate, error.message);
 }
 
-/* A server connection for the message, or unit, of SIZE bytes at hand.  False: *TAKEN is
- * what the step returns, 0 while the client waits. */
+/* A server connection for the message, or unit, of SIZE bytes at hand.  False: *TAKEN
+ * is what the step returns, 0 while the client waits. */
 static bool client_has_server(struct client *client, size_t size, size_t *taken)
 {
 	enum acquired acquired = client_acquire(client);
@@ -382,7 +382,6 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 	}
 	struct statement *there =
 	    parse.name.n > 0 ? session_statement(&client->session, parse.name) : NULL;
-	size_t taken;
 	if (!client_has_server(client, frame->size, &taken)) {
 		return taken;
 	}
@@ -428,15 +427,10 @@ static bool client_may_ask(struct client *client, const struct frame *frame,
 		client_wait_answers(client);
 		return false;
 	}
-	enum acquired acquired = client_acquire(client);
-	if (acquired == ACQUIRE_WAITS) {
+	if (!client_has_server(client, frame->size, taken)) {
 		return false;
 	}
 	*taken = frame->size;
-	if (acquired == ACQUIRE_FAILED) {
-		client_batch_failed(client);
-		return false;
-	}
 	if (!client->session_mode && name.n >= sizeof(ours) - 1 &&
 	    memcmp(name.p, ours, sizeof(ours) - 1) == 0) {
 		client_fail_batch(client, "26000",
@@ -490,7 +484,6 @@ size_t client_bind_portal(struct client *client, struct span in,
 	if (statement == NULL) {
 		return client_bind_unknown(client, frame, &bind);
 	}
-	size_t taken;
 	if (!client_has_server(client, frame->size, &taken)) {
 		return taken;
 	}
