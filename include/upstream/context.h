@@ -24,7 +24,10 @@
 #include "base/span.h"
 
 #define CONTEXT_MAX_SETTINGS 64
-#define CONTEXT_MAX_TEXT     16384 /* bytes of all names and values */
+/* Contexts that nobody has are kept for whoever comes with the same settings: its id is
+ * in the keys of what is cached. */
+#define CONTEXT_MAX_UNUSED 1024
+#define CONTEXT_MAX_TEXT   16384 /* bytes of all names and values */
 
 struct context_setting {
 	const char *name;  /* lower case */
@@ -35,8 +38,9 @@ struct context {
 	atomic_uint refs;
 	uint64_t id; /* never used again in this process */
 	uint64_t hash;
-	uint64_t path_id; /* stands for database, user, role and search_path */
-	struct dlist link;
+	uint64_t path_id;      /* stands for database, user, role and search_path */
+	struct dlist link;     /* in its bucket */
+	struct dlist unused;   /* in the list of those without a reference */
 	struct context *cache; /* its cache part: itself, or another one it holds */
 	const char *database;
 	const char *user;

@@ -18,6 +18,8 @@
 static struct {
 	pthread_mutex_t lock;
 	struct dlist buckets[CONTEXT_BUCKETS];
+	struct dlist unused; /* oldest first */
+	unsigned n_unused;
 	uint64_t last_id;
 	bool is_ready;
 } contexts = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -118,6 +120,16 @@ static void context_parse(struct context *context)
 	context->path_id = XXH3_64bits_digest(&state);
 }
 
+/* The caller holds the lock. */
+static struct context *context_reuse(struct context *context)
+{
+	if (atomic_fetch_add(&context->refs, 1) == 0) {
+		dlist_remove(&context->unused);
+		contexts.n_unused--;
+	}
+	return context;
+}
+
 static struct context *context_lookup(struct dlist *bucket, uint64_t hash,
 				      const struct buf *text)
 {
@@ -125,7 +137,7 @@ static struct context *context_lookup(struct dlist *bucket, uint64_t hash,
 		struct context *c = container_of(l, struct context, link);
 		if (c->hash == hash && c->text_len == text->len &&
 		    memcmp(c->text, text->data, text->len) == 0) {
-			return context_ref(c);
+			return context_reuse(c);
 		}
 	}
 	return NULL;
@@ -158,6 +170,7 @@ static struct context *context_new(const struct buf *text, uint64_t hash)
 	context->text_len = text->len;
 	memcpy(context->text, text->data, text->len);
 	dlist_init(&context->link);
+	dlist_init(&context->unused);
 	context_parse(context);
 	return context;
 }
@@ -168,6 +181,7 @@ static struct dlist *context_bucket(uint64_t hash)
 		for (unsigned i = 0; i < CONTEXT_BUCKETS; i++) {
 			dlist_init(&contexts.buckets[i]);
 		}
+		dlist_init(&contexts.unused);
 		contexts.is_ready = true;
 	}
 	return &contexts.buckets[hash % CONTEXT_BUCKETS];
@@ -296,16 +310,23 @@ void context_unref(struct context *context)
 		}
 	}
 	pthread_mutex_lock(&contexts.lock);
-	bool is_last = atomic_fetch_sub(&context->refs, 1) == 1;
-	if (is_last) {
-		dlist_remove(&context->link);
+	struct context *victim = NULL;
+	if (atomic_fetch_sub(&context->refs, 1) == 1) {
+		dlist_push_tail(&contexts.unused, &context->unused);
+		contexts.n_unused++;
+	}
+	if (contexts.n_unused > CONTEXT_MAX_UNUSED) {
+		struct dlist *oldest = dlist_pop_head(&contexts.unused);
+		victim = container_of(oldest, struct context, unused);
+		contexts.n_unused--;
+		dlist_remove(&victim->link);
 	}
 	pthread_mutex_unlock(&contexts.lock);
-	if (is_last) {
-		if (context->cache != context) {
-			context_unref(context->cache);
+	if (victim != NULL) {
+		if (victim->cache != victim) {
+			context_unref(victim->cache);
 		}
-		free(context);
+		free(victim);
 	}
 }
 
