@@ -14,10 +14,12 @@
 #include "upstream/asker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/dlist.h"
@@ -64,7 +66,8 @@ struct asker {
 	struct connect *connect;      /* in CONNECTING */
 	struct server_socket *socket; /* in SETUP, READY, BUSY; owned */
 	PGconn *conn;		      /* the socket's */
-	struct watch *watch;	      /* on the socket; owned */
+	struct watch *watch;	      /* on fd; owned */
+	int fd;			      /* of our own on the connection, or -1; owned */
 	struct timer *timer;	      /* end of the back-off, or limit of a question */
 	struct dlist questions;	      /* the first is under way in BUSY; owned */
 	size_t n_questions;
@@ -152,6 +155,10 @@ static void asker_note_error(struct question *q, const char *text)
 static void asker_disconnect(struct asker *asker)
 {
 	watch_close(steal(&asker->watch));
+	if (asker->fd >= 0) {
+		close(asker->fd);
+		asker->fd = -1;
+	}
 	asker->conn = NULL;
 	server_socket_close(steal(&asker->socket));
 	timer_stop(asker->timer);
@@ -333,8 +340,11 @@ static void asker_on_connect(void *arg, struct server_socket *socket,
 	asker->conn = server_socket_libpq(socket);
 	(void)PQsetErrorVerbosity(asker->conn, PQERRORS_DEFAULT);
 	asker->state = ASKER_SETUP;
-	if (watch_new(asker->loop, server_socket_fd(socket), asker_on_watch, asker,
-		      &asker->watch) < 0) {
+	/* libpq closes its descriptor as soon as it reads of the end, when the watch is
+	 * still there; the number may be another thread's at once */
+	asker->fd = fcntl(server_socket_fd(socket), F_DUPFD_CLOEXEC, 0);
+	if (asker->fd < 0 || watch_new(asker->loop, asker->fd, asker_on_watch, asker,
+				       &asker->watch) < 0) {
 		asker_lost(asker, "cannot watch the socket");
 	} else if (!asker_send_setup(asker)) {
 		asker_lost(asker, PQerrorMessage(asker->conn));
@@ -403,6 +413,7 @@ int asker_new(struct loop *loop, const struct connect_options *options,
 		return -ENOMEM;
 	}
 	asker->loop = loop;
+	asker->fd = -1;
 	asker->timeout_ms = timeout_ms;
 	dlist_init(&asker->questions);
 	loop_task_init(&asker->free_task, asker_free);
