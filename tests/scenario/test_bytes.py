@@ -116,6 +116,8 @@ def answer(conn, batch):
 def test_types(pgrecall, typed, mode, cache):
     proxy = pgrecall(pgrecall={"pool_mode": mode}, cache={"enabled": cache, "default": cache})
     direct = wire.Connection(typed.server.port).start(database=typed.name)
+    if cache == "on":
+        proxy.warm(typed.name)
     first = proxy.connect(typed.name)
     second = proxy.connect(typed.name)
     for n, (name, *_) in enumerate(TYPES):
