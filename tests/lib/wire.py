@@ -190,9 +190,12 @@ class Connection:
         return self
 
     def send_bytewise(self, *messages):
-        """One byte in each packet."""
-        for byte in b"".join(messages):
-            self.socket.sendall(bytes([byte]))
+        """One byte in each packet; the other side may close before the last."""
+        try:
+            for byte in b"".join(messages):
+                self.socket.sendall(bytes([byte]))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
         return self
 
     def receive(self):
