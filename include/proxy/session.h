@@ -25,18 +25,20 @@ struct session {
 	struct context *startup; /* what RESET goes back to; a reference */
 	struct context *pending; /* settings if the open transaction commits; or NULL */
 	struct context
-	    *pending_server;  /* the same for the server connection: RESET there goes
-			       * back to its own, not to the client's start-up */
-	struct names names;   /* prepared statements */
-	struct writes writes; /* of the open transaction */
-	uint32_t pins;	      /* enum plan_pin bits; held until DISCARD ALL */
-	char tx_status;	      /* I T E: as the client was last told */
-	bool tx_begun;	      /* BEGIN was sent since the last idle */
+	    *pending_server;   /* the same for the server connection: RESET there goes
+				* back to its own, not to the client's start-up */
+	struct names names;    /* prepared statements */
+	struct writes writes;  /* of the open transaction */
+	uint64_t own_parse_id; /* 0: not needed; see session_parse_id() */
+	uint32_t pins;	       /* enum plan_pin bits; held until DISCARD ALL */
+	char tx_status;	       /* I T E: as the client was last told */
+	bool tx_begun;	       /* BEGIN was sent since the last idle */
 	bool tx_plain;	 /* the open transaction is READ COMMITTED, and only read */
 	bool tx_unread;	 /* something other than reads was sent since the last idle */
 	bool tx_may_end; /* something that can end a transaction was sent since then */
 	bool tx_partial; /* what was sent since then may fail, or end with a ROLLBACK,
 			  * after it has committed something */
+	bool tx_local;	 /* SET LOCAL changed how constants are read */
 	bool untrusted;	 /* settings that cannot be followed: no cache */
 	bool unreadable; /* texts under these settings cannot be scanned: every
 			  * statement counts as a write of everything */
@@ -53,7 +55,13 @@ void session_init(struct session *session, struct context *context,
 void session_fini(struct session *session);
 /* Why the next statement may not use the cache, or BYPASS_NONE. */
 enum bypass_reason session_bypass(const struct session *session);
-/* The statement under NAME ("": the unnamed one), borrowed, or NULL. */
+/* Stands for the settings through which the constants of a statement that is prepared
+ * now are read (upstream/statement.h); a number of its own while they are not known. */
+uint64_t session_parse_id(struct session *session);
+/* The statement under NAME ("": the unnamed one), borrowed, or NULL.  When the settings
+ * have changed since it was prepared it becomes another one, so that nobody gets a
+ * statement with the constants of somebody else's settings.  But in session mode the
+ * server connection has it as it was. */
 struct statement *session_statement(struct session *session, struct span name);
 /* Something changed that cannot be followed: no cache, and the server connection stays
  * with this client, until DISCARD ALL. */

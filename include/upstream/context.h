@@ -38,8 +38,9 @@ struct context {
 	atomic_uint refs;
 	uint64_t id; /* never used again in this process */
 	uint64_t hash;
-	uint64_t path_id;      /* stands for database, user, role and search_path */
-	struct dlist link;     /* in its bucket */
+	uint64_t path_id;  /* stands for database, user, role and search_path */
+	uint64_t parse_id; /* stands for the settings that constants are read through */
+	struct dlist link; /* in its bucket */
 	struct dlist unused;   /* in the list of those without a reference */
 	struct context *cache; /* its cache part: itself, or another one it holds */
 	const char *database;
@@ -68,6 +69,9 @@ const char *context_get(const struct context *context, const char *name);
 /* The value in force: the client's or the base's; false when neither is known. */
 bool context_effective(const struct context *context, const char *name,
 		       struct span *value_out);
+/* Whether the setting decides how a constant of a statement is read: PostgreSQL does
+ * that once, when the statement is prepared. */
+bool context_is_of_parse(const char *name);
 /* Appends the SQL that turns a session in FROM into one in TO. */
 void context_diff(const struct context *from, const struct context *to,
 		  struct buf *out);

@@ -2,8 +2,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* A prepared statement as the servers know it: text and parameter types, shared by all
- * clients of a worker that prepare the same, with one name on every server connection.
+/* A prepared statement as the servers know it: text, parameter types and the settings
+ * through which its constants are read, shared by all clients of a worker that prepare
+ * the same, with one name on every server connection.
  * Names are never used again (T-63).  Reference-counted; not shared between threads,
  * but the id is unique in the process. */
 
@@ -24,6 +25,8 @@ struct statement_table;
 struct statement {
 	uint64_t id;
 	uint64_t hash;
+	uint64_t
+	    parse_id; /* the settings': context->parse_id, or a number of its own */
 	struct dlist link; /* in the table's bucket */
 	uint32_t refs;
 	uint32_t text_len;
@@ -43,10 +46,12 @@ struct statement {
 int statement_table_new(struct statement_table **out) MUST_CHECK;
 /* Every statement must have been given back. */
 void statement_table_free(struct statement_table *table);
-/* The statement of TEXT and TYPES (as in Parse, with the count), a new reference; NULL
- * without memory. */
+/* The statement of TEXT and TYPES (as in Parse, with the count) under the settings
+ * PARSE_ID, a new reference; NULL without memory. */
 struct statement *statement_intern(struct statement_table *table, struct span text,
-				   struct span types);
+				   struct span types, uint64_t parse_id);
+/* A number for settings that are nobody else's. */
+uint64_t statement_own_parse_id(void);
 struct statement *statement_ref(struct statement *statement);
 /* NULL is fine. */
 void statement_unref(struct statement *statement);

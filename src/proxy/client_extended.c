@@ -337,7 +337,8 @@ static struct statement *unit_statement(struct client *client, const struct unit
 		return NULL; /* perhaps an error */
 	}
 	return statement_intern(client->worker->statements, unit->parse.text,
-				unit->parse.counted_types);
+				unit->parse.counted_types,
+				session_parse_id(&client->session));
 }
 
 /* Tries the message at the front of IN as the beginning of a unit.  *TAKEN as the
@@ -389,8 +390,9 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 		(void)client_send_duplicate(client, &parse, there);
 		return frame->size;
 	}
-	struct statement *statement = statement_intern(client->worker->statements,
-						       parse.text, parse.counted_types);
+	struct statement *statement =
+	    statement_intern(client->worker->statements, parse.text,
+			     parse.counted_types, session_parse_id(&client->session));
 	if (statement == NULL) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return 0;

@@ -223,6 +223,12 @@ struct entry *query_lookup(struct client *client, struct request *request,
 	if (*reason != BYPASS_NONE) {
 		return NULL;
 	}
+	if (request->statement != NULL &&
+	    request->statement->parse_id != session_parse_id(&client->session)) {
+		*reason =
+		    BYPASS_SESSION_STATE; /* session mode: prepared before a SET */
+		return NULL;
+	}
 	if (request->max_rows != 0) {
 		*reason = BYPASS_ROW_LIMIT;
 		return NULL;

@@ -3,31 +3,74 @@
 
 #include "proxy/session.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/check.h"
+#include "upstream/statement.h"
+
+/* Encodings in which a byte of a longer character may look like ASCII, as PostgreSQL
+ * compares names: letters and digits only. */
+static bool session_may_read_encoding(struct span value)
+{
+	static const char *const odd[] = {
+		"sjis",	      "shiftjis",   "shiftjis2004", "mskanji", "win932", "gbk",
+		"win936",     "windows936", "windows932",   "uhc",     "win949", "big5",
+		"windows949", "windows950", "win950",	    "gb18030", "johab",
+	};
+	char name[64];
+	size_t n = 0;
+	for (size_t i = 0; i < value.n; i++) {
+		uint8_t c = value.p[i];
+		if (isalnum(c) && n + 1 < sizeof(name)) {
+			name[n++] = (char)tolower(c);
+		}
+	}
+	name[n] = 0;
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		if (strcmp(name, odd[i]) == 0) {
+			return false;
+		}
+	}
+	return true;
+}
 
 /* Whether the scanner reads texts as the server does: backslashes are not escapes, and
- * no byte of a multi-byte character looks like ASCII. */
+ * what looks like ASCII is. */
+static bool session_may_read(const char *name, struct span value)
+{
+	return strcmp(name, "standard_conforming_strings") == 0
+		   ? span_ieq(value, SPAN_LIT("on"))
+		   : session_may_read_encoding(value);
+}
+
+static const char *const session_text_settings[] = { "client_encoding",
+						     "standard_conforming_strings" };
+
 static bool session_is_readable(const struct context *context)
 {
-	static const char *const encodings[] = {
-		"sjis",	   "shift_jis_2004", "big5",	"gbk",	   "uhc",
-		"gb18030", "johab",	     "mskanji", "shiftjis"
-	};
 	struct span value;
-	if (!context_effective(context, "standard_conforming_strings", &value) ||
-	    !span_ieq(value, SPAN_LIT("on"))) {
-		return false;
-	}
-	if (!context_effective(context, "client_encoding", &value)) {
-		return false;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(encodings); i++) {
-		if (span_ieq(value, span_str(encodings[i]))) {
+	for (size_t i = 0; i < ARRAY_LEN(session_text_settings); i++) {
+		const char *name = session_text_settings[i];
+		if (!context_effective(context, name, &value) ||
+		    !session_may_read(name, value)) {
 			return false;
+		}
+	}
+	return true;
+}
+
+/* The same while a SET is under way: in doubt not, until the next idle moment. */
+static bool session_stays_readable(const struct plan *plan)
+{
+	for (size_t i = 0;
+	     plan->set_name != NULL && i < ARRAY_LEN(session_text_settings); i++) {
+		const char *name = session_text_settings[i];
+		if (strcmp(plan->set_name, name) == 0) {
+			return plan->set_kind == SET_VALUE && plan->set_value != NULL &&
+			       session_may_read(name, span_str(plan->set_value));
 		}
 	}
 	return true;
@@ -75,10 +118,37 @@ enum bypass_reason session_bypass(const struct session *session)
 	return BYPASS_NONE;
 }
 
+uint64_t session_parse_id(struct session *session)
+{
+	const struct context *context =
+	    session->pending ? session->pending : session->context;
+	if (!session->tx_local && !session->untrusted && !session->suspect) {
+		session->own_parse_id = 0;
+		return context->parse_id;
+	}
+	if (session->own_parse_id == 0) {
+		session->own_parse_id = statement_own_parse_id();
+	}
+	return session->own_parse_id;
+}
+
 struct statement *session_statement(struct session *session, struct span name)
 {
 	struct named *named = names_find(&session->names, name);
-	return named ? named->statement : NULL;
+	if (named == NULL) {
+		return NULL;
+	}
+	uint64_t parse_id = session_parse_id(session);
+	struct statement *old = named->statement;
+	if (UNLIKELY(old->parse_id != parse_id) && !named->on_server) {
+		struct statement *fresh = statement_intern(
+		    old->table, statement_text(old), statement_types(old), parse_id);
+		if (fresh != NULL) {
+			named->statement = fresh;
+			statement_unref(old);
+		}
+	}
+	return named->statement;
 }
 
 /* Settings */
@@ -172,6 +242,12 @@ static void session_sent_set(struct session *session, const struct plan *plan,
 			     struct context *server)
 {
 	session->tx_unread = true;
+	session->unreadable = session->unreadable || !session_stays_readable(plan);
+	if (plan->set_local && plan->set_name != NULL &&
+	    context_is_of_parse(plan->set_name)) {
+		session->tx_local = true;
+		session->own_parse_id = statement_own_parse_id();
+	}
 	if (plan->set_local || plan->set_kind == SET_TRANSACTION ||
 	    plan->set_kind == SET_DISCARD) {
 		return;
@@ -302,8 +378,11 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	session->tx_begun = false;
 	session->tx_plain = false;
 	session->tx_unread = false;
+	session->tx_local = false;
 	writes_reset(&session->writes);
 	if (session->pending == NULL) {
+		session->unreadable =
+		    session->unreadable && !session_is_readable(session->context);
 		return NULL;
 	}
 	struct context *fresh = steal(&session->pending);
@@ -314,6 +393,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 		if (ok) {
 			session_distrust(session); /* which of them held is not known */
 		}
+		session->unreadable = !session_is_readable(session->context);
 		return NULL;
 	}
 	context_unref(session->context);
@@ -338,7 +418,10 @@ void session_reported(struct session *session, struct span name, struct span val
 		key[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 	}
 	key[name.n] = 0;
-	if (context_get(session->pending, key) == NULL) {
+	/* not what a RESET went back to: the client's may be another one than the
+	 * server's */
+	if (context_get(session->pending, key) == NULL ||
+	    context_get(session->pending_server, key) == NULL) {
 		return;
 	}
 	char *text = strndup((const char *)value.p, value.n);

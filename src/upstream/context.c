@@ -88,6 +88,43 @@ static const char *context_next(const char **at)
 	return s;
 }
 
+static const char *const context_parse_names[] = {
+	"array_nulls",
+	"backslash_quote",
+	"client_encoding",
+	"datestyle",
+	"intervalstyle",
+	"lc_monetary",
+	"standard_conforming_strings",
+	"timezone",
+	"timezone_abbreviations",
+	"transform_null_equals",
+	"xmloption",
+};
+
+bool context_is_of_parse(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(context_parse_names); i++) {
+		if (strcmp(context_parse_names[i], name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint64_t context_make_parse_id(const struct context *context)
+{
+	XXH3_state_t state;
+	XXH3_64bits_reset(&state);
+	for (size_t i = 0; i < ARRAY_LEN(context_parse_names); i++) {
+		struct span value = SPAN_LIT("");
+		(void)context_effective(context, context_parse_names[i], &value);
+		XXH3_64bits_update(&state, &value.n, sizeof(value.n));
+		XXH3_64bits_update(&state, value.p, value.n);
+	}
+	return XXH3_64bits_digest(&state);
+}
+
 /* Points the fields into the text. */
 static void context_parse(struct context *context)
 {
@@ -118,6 +155,7 @@ static void context_parse(struct context *context)
 		}
 	}
 	context->path_id = XXH3_64bits_digest(&state);
+	context->parse_id = context_make_parse_id(context);
 }
 
 /* The caller holds the lock. */

@@ -24,6 +24,7 @@ struct statement_table {
 
 /* Unique in the process: a server connection may change workers. */
 static _Atomic uint64_t statement_last_id;
+static _Atomic uint64_t statement_last_parse_id;
 
 static struct dlist *statement_buckets_new(uint32_t n)
 {
@@ -103,18 +104,24 @@ static struct statement *statement_new(struct span text, struct span types,
 	return s;
 }
 
+uint64_t statement_own_parse_id(void)
+{
+	return atomic_fetch_add(&statement_last_parse_id, 1) + 1;
+}
+
 struct statement *statement_intern(struct statement_table *table, struct span text,
-				   struct span types)
+				   struct span types, uint64_t parse_id)
 {
 	if (text.n > UINT32_MAX / 2 || types.n > UINT32_MAX / 2) {
 		return NULL;
 	}
-	uint64_t hash =
-	    XXH3_64bits_withSeed(text.p, text.n, XXH3_64bits(types.p, types.n));
+	uint64_t hash = XXH3_64bits_withSeed(text.p, text.n,
+					     parse_id ^ XXH3_64bits(types.p, types.n));
 	struct dlist *bucket = &table->buckets[hash & (table->n_buckets - 1)];
 	dlist_each (l, tmp, bucket) {
 		struct statement *s = container_of(l, struct statement, link);
-		if (s->hash == hash && span_eq(statement_text(s), text) &&
+		if (s->hash == hash && s->parse_id == parse_id &&
+		    span_eq(statement_text(s), text) &&
 		    span_eq(statement_types(s), types)) {
 			return statement_ref(s);
 		}
@@ -124,6 +131,7 @@ struct statement *statement_intern(struct statement_table *table, struct span te
 		return NULL;
 	}
 	s->table = table;
+	s->parse_id = parse_id;
 	dlist_push_head(bucket, &s->link);
 	if (++table->n > table->n_buckets) {
 		statement_table_grow(table);
