@@ -198,14 +198,34 @@ def facts(empty_database):
     return empty_database
 
 
-@pytest.mark.parametrize("tier", ["memory", "redis", "redis only"])
+TIERS = {
+    "memory": {},
+    "redis": {},
+    "redis only": {"l1_size": 0},
+    "crowded": {"l1_size": "16kB", "version_bits": 10},
+}
+
+
+def start_tier(pgrecall, redis, tier):
+    cache = {"default": "on", **TIERS[tier]}
+    return pgrecall(cache=cache, redis=redis if tier.startswith("redis") else None)
+
+
+@pytest.mark.parametrize("tier", TIERS)
 def test_every_way_to_write(pgrecall, facts, redis, tier):
-    cache = {"default": "on"}
-    if tier == "redis only":
-        cache["l1_size"] = 0
-    proxy = pgrecall(cache=cache, redis=None if tier == "memory" else redis)
+    proxy = start_tier(pgrecall, redis, tier)
     truth = asyncio.run(hammer(proxy.dsn(facts.name), WRITES, SECONDS))
     settle(proxy, truth, 20)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_writes_by_key(pgrecall, facts, redis, tier):
+    """Writes that say which group they are of: most reads of the others are hits."""
+    proxy = start_tier(pgrecall, redis, tier)
+    writes = [write_insert, write_by_key, write_in_transaction, write_after_rollback, write_in_one_text,
+              write_and_delete]
+    truth = asyncio.run(hammer(proxy.dsn(facts.name), writes, SECONDS))
+    settle(proxy, truth, truth.reads * 0.05)
 
 
 @pytest.mark.parametrize("write", WRITES, ids=lambda w: w.__name__)
