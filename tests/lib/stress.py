@@ -127,8 +127,12 @@ class Asyncpg(Client):
         except asyncio.TimeoutError:
             # it may have timed out between a FATAL error and the end of the connection
             await asyncio.sleep(0.05)
-            if self.conn.is_closed():
-                raise ConnectionAbortedError from None
+            self.check_open()
+
+    def check_open(self):
+        """asyncpg waits for ever when the connection ends while it cancels."""
+        if self.conn.is_closed():
+            raise ConnectionAbortedError
 
     async def leave(self):
         task = asyncio.ensure_future(random.choice([self.echo, self.transaction, self.write])())
@@ -368,7 +372,9 @@ class Load:
                         if not self.stopping:
                             await asyncio.wait_for(getattr(client, random.choice(actions))(), HANG_SECONDS)
                 except Exception as error:
-                    self.note(error)
+                    is_lost = connected and isinstance(client, Asyncpg) and client.conn.is_closed()
+                    if not (is_lost and isinstance(error, asyncio.TimeoutError)):
+                        self.note(error)
                     await asyncio.sleep(0.02)
                 if connected:
                     client.close()

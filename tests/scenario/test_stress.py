@@ -198,7 +198,13 @@ def test_rows_of_others(pgrecall, postgres, empty_database, redis):
     """No disturbance at all: not one error, not one wrong row."""
     proxy = stressed(pgrecall, postgres, empty_database, redis, server_lifetime="1s")
     load = Load(proxy, empty_database.name, calm=True).start()
-    time.sleep(SECONDS / 3)
+    script = proxy.directory / "connect.sql"
+    script.write_text("\\set who random(0, 199)\n"
+                      "SELECT max(who) AS got FROM board WHERE who = :who \\gset\n"
+                      "SELECT 1 / (:got = :who)::int;\n")
+    told = postgres.tool("pgbench", "-n", "-C", "-c", "6", "-T", str(max(2, int(SECONDS / 3))), "-M", "extended",
+                         "-f", script, empty_database.name, port=proxy.port)
+    assert "number of failed transactions: 0" in told, told
     assert load.stop() > 100
     settle(proxy, postgres, empty_database.name)
 
