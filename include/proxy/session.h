@@ -70,6 +70,9 @@ void session_distrust(struct session *session);
  * those of SERVER: what it does to transaction and settings. */
 void session_sent(struct session *session, const struct plan *plan,
 		  struct context *server);
+/* The same for something that we cannot read: it may write everything, change every
+ * setting, and commit. */
+void session_sent_unknown(struct session *session);
 /* A statement with PLAN has succeeded: pins that it ends. */
 void session_done(struct session *session, const struct plan *plan);
 /* ReadyForQuery with STATUS, and nothing is outstanding.  OK, FAILED: since settings

@@ -412,8 +412,7 @@ static void client_note_unknown(struct client *client)
 	struct session *session = &client->session;
 	if ((session->pins & PIN_PREPARE) != 0 ||
 	    client->server->unnamed_id == SERVER_UNNAMED_LARGE) {
-		session->writes.any = session->writes.all = session->writes.ddl = true;
-		session->suspect = session->tx_unread = session->tx_may_end = true;
+		session_sent_unknown(session);
 	}
 }
 

@@ -208,10 +208,7 @@ void client_note_statement(struct client *client, const struct request *request,
 		session_sent(&client->session, request->plan, client->server->context);
 	}
 	if (client->session.unreadable) {
-		struct writes *writes = &client->session.writes;
-		writes->any = writes->all = writes->ddl = true;
-		client->session.suspect = client->session.tx_unread = true;
-		client->session.tx_may_end = true;
+		session_sent_unknown(&client->session);
 	}
 }
 

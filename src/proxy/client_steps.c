@@ -317,9 +317,7 @@ static size_t client_large(struct client *client, struct span in,
 	}
 	struct request request = { 0 };
 	query_plan(client, &request);
-	struct session *session = &client->session;
-	session->writes.any = session->writes.all = session->writes.ddl = true;
-	session->suspect = session->tx_unread = true;
+	session_sent_unknown(&client->session);
 	struct query *query = query_new(client, &request, METRIC_ROUTE_WRITE);
 	struct commit *commit = NULL;
 	if (query == NULL || !client_begin_commit(client, NULL, false, &commit)) {

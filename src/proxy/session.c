@@ -355,6 +355,13 @@ void session_sent(struct session *session, const struct plan *plan,
 	}
 }
 
+void session_sent_unknown(struct session *session)
+{
+	session->writes.any = session->writes.all = session->writes.ddl = true;
+	session->suspect = session->tx_unread = true;
+	session->tx_may_end = session->tx_partial = true;
+}
+
 void session_done(struct session *session, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n_parts; i++) {

@@ -242,6 +242,19 @@ case("prepared, after a failure", ["BEGIN", WRITE, "PREPARE TRANSACTION 'writes3
 case("prepared, rolled back", ["BEGIN", WRITE, "PREPARE TRANSACTION 'writes4'", "ROLLBACK PREPARED 'writes4'"],
      changes=False)
 
+# Texts that are too long to be read (64 kB), or to be kept (1 MB)
+
+for n, name in ((100_000, "long"), (3_000_000, "very long")):
+    padding = "/*" + n * "x" + "*/"
+    case(f"{name} text", WRITE + padding)
+    case(f"{name} text with two ends", lambda c, p=padding: c.fails(f"BEGIN; {WRITE}; COMMIT; {p} SELECT 1/0"))
+    case(f"{name} commit", ["BEGIN", WRITE, f"{padding} COMMIT"])
+    case(f"{name} parameter", lambda c, n=n: c.bound("INSERT INTO messages (channel_id, body) VALUES ($1, $2)",
+                                                     [b"2", n * b"x"]))
+    if n < 1_000_000:  # a Parse must be kept
+        case(f"{name} parse", lambda c, p=padding: c.bound(WRITE + p))
+        case(f"{name} commit, extended", ["BEGIN", WRITE, lambda c, p=padding: c.bound(p + "COMMIT")])
+
 # Code
 
 case("function", "SELECT add(2)", schema=ADD)
