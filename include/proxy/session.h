@@ -23,6 +23,7 @@ struct session {
 	struct context
 	    *context; /* settings in force once nothing is pending; a reference */
 	struct context *startup; /* what RESET goes back to; a reference */
+	struct context *told;	 /* settings as the client knows them; a reference */
 	struct context *pending; /* settings if the open transaction commits; or NULL */
 	struct context
 	    *pending_server;   /* the same for the server connection: RESET there goes
@@ -43,9 +44,12 @@ struct session {
 	bool unreadable; /* texts under these settings cannot be scanned: every
 			  * statement counts as a write of everything */
 	bool cache_off;	 /* SET pgrecall.cache = off */
-	bool suspect;	 /* something ran on the bound server connection that may have
-			  * changed the session: no cache until the connection is released,
-			  * and reset, or until DISCARD ALL.  See plan->suspect */
+	bool is_unsure;	 /* if what was sent fails, some of its settings may yet hold */
+	bool resets;  /* a RESET was sent: the server reports values that are its own,
+		       * not those that the client has logged in with */
+	bool suspect; /* something ran on the bound server connection that may have
+		       * changed the session: no cache until the connection is released,
+		       * and reset, or until DISCARD ALL.  See plan->suspect */
 };
 
 /* Takes a reference of its own to CONTEXT; at most MAX_STATEMENTS are prepared at a
@@ -83,3 +87,12 @@ struct context *session_ready(struct session *session, char status, bool ok,
 			      bool failed);
 /* A parameter the server reported: the canonical form of a setting the client has. */
 void session_reported(struct session *session, struct span name, struct span value);
+/* The same while the client's settings are being set on a server connection whose
+ * settings are *SERVER. */
+void session_restored(struct session *session, struct span name, struct span value,
+		      struct context **server);
+/* What the client is to hear of a parameter that the server reports, of its own accord
+ * or (IS_OURS) because of settings that we gave it: an empty span (p NULL) is nothing.
+ */
+struct span session_tells(struct session *session, struct span name, struct span value,
+			  bool is_ours);

@@ -141,7 +141,7 @@ static bool client_put_name(struct client *client, struct span name,
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return false;
 	}
-	named->on_server = is_sent;
+	named->on_server = is_sent && client->session_mode;
 	return true;
 }
 

@@ -37,6 +37,32 @@ static bool client_rebase(struct client *client, struct context **at,
 	return true;
 }
 
+/* Sends what makes settings TO out of FROM. */
+static bool client_send_settings(struct client *client, const struct context *from,
+				 const struct context *to, uint8_t flags)
+{
+	struct server *server = client->server;
+	struct buf sql;
+	buf_init(&sql, 2 * CONTEXT_MAX_TEXT + 4096);
+	context_diff(from, to, &sql);
+	struct buf message;
+	buf_init(&message, sql.max + 16);
+	writer_query(&message, buf_span(&sql));
+	bool ok = buf_ok(&sql) && buf_ok(&message);
+	if (ok) {
+		ok = client_owe(client, 'Q', flags, NULL, NULL);
+	} else {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+	}
+	if (ok) {
+		stream_put(&server->stream, buf_span(&message));
+		server->unnamed_id = 0;
+	}
+	buf_fini(&sql);
+	buf_fini(&message);
+	return ok;
+}
+
 /* Gives the server connection the client's settings, in the packet of its first
  * message. Contexts are interned, so equal settings cost one comparison. */
 static bool client_sync_settings(struct client *client)
@@ -56,27 +82,32 @@ static bool client_sync_settings(struct client *client)
 	if (server->context == session->context) {
 		return true;
 	}
-	struct buf sql;
-	buf_init(&sql, 2 * CONTEXT_MAX_TEXT + 4096);
-	context_diff(server->context, session->context, &sql);
-	struct buf message;
-	buf_init(&message, sql.max + 16);
-	writer_query(&message, buf_span(&sql));
-	bool ok = buf_ok(&sql) && buf_ok(&message);
-	if (ok) {
-		ok = client_owe(client, 'Q', OWED_SWALLOW | OWED_SETTINGS, NULL, NULL);
-	} else {
-		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+	if (!client_send_settings(client, server->context, session->context,
+				  OWED_SWALLOW | OWED_SETTINGS)) {
+		return false;
 	}
-	if (ok) {
-		stream_put(&server->stream, buf_span(&message));
-		server->unnamed_id = 0;
-		context_unref(server->context);
-		server->context = context_ref(session->context);
+	context_unref(server->context);
+	server->context = context_ref(session->context);
+	return true;
+}
+
+/* RESET and DISCARD go back to the settings of the server's session; the client's own
+ * are those it has logged in with.  Behind such a statement they are set again, in its
+ * transaction, so that they come and go with it (T-32).  Outside a transaction the next
+ * statement does that. */
+static void client_restore_settings(struct client *client)
+{
+	struct session *session = &client->session;
+	if (session->pending == NULL || session->pending == session->pending_server ||
+	    session->startup->n == 0 ||
+	    !(session->tx_begun || session->tx_status == 'T')) {
+		return;
 	}
-	buf_fini(&sql);
-	buf_fini(&message);
-	return ok;
+	if (client_send_settings(client, session->pending_server, session->pending,
+				 OWED_SWALLOW | OWED_OURS)) {
+		context_unref(session->pending_server);
+		session->pending_server = context_ref(session->pending);
+	}
 }
 
 /* Getting a server connection */
@@ -415,6 +446,9 @@ void client_note_sent(struct client *client, const struct plan *plan)
 		names_remove_all(&client->session.names, client_position(client));
 		prepared_clear(&client->server->prepared);
 		client->server->unnamed_id = 0;
+	}
+	if (plan != NULL && (plan->kind == PLAN_SET || plan->kind == PLAN_MULTI)) {
+		client_restore_settings(client);
 	}
 }
 

@@ -38,6 +38,7 @@
 #include "upstream/server.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
+#include "wire/writer.h"
 
 #define SERVER_MAX_LEN 0x7FFFFFFFU /* PostgreSQL's own messages are smaller */
 #define SERVER_WHOLE_MAX \
@@ -259,8 +260,10 @@ static enum verdict server_on_ready(struct walk *walk, const struct frame *frame
 	if (client == NULL || (flags & OWED_SWALLOW)) {
 		return flags & OWED_SWALLOW ? SWALLOW : PASS;
 	}
-	client->groups_failed = client->groups_failed || rolled_back;
-	client->groups_ok = client->groups_ok || !rolled_back;
+	if (status == 'I') { /* a transaction has ended */
+		client->groups_failed = client->groups_failed || rolled_back;
+		client->groups_ok = client->groups_ok || !rolled_back;
+	}
 	return PASS;
 }
 
@@ -437,6 +440,36 @@ static enum verdict server_on_copy(struct walk *walk, const struct frame *frame)
 	return PASS;
 }
 
+/* A client hears of a parameter what PostgreSQL alone would have told it: not what
+ * another client has left, nor what RESET goes back to on the server (T-26, T-27). */
+static enum verdict server_on_parameter(struct walk *walk, const struct frame *frame)
+{
+	struct server *server = walk->server;
+	struct session *session = &server->client->session;
+	struct owed *head = owed_head(&server->owed);
+	struct message_parameter p;
+	if (message_read_parameter_status(frame->body, &p) != 0) {
+		return PASS;
+	}
+	bool is_ours = head != NULL && (head->flags & OWED_SWALLOW);
+	struct span told = session_tells(session, p.name, p.value, is_ours);
+	if (is_ours) {
+		session_restored(session, p.name, p.value, &server->context);
+	} else {
+		session_reported(session, p.name, p.value);
+	}
+	if (told.p == NULL || span_eq(told, p.value)) {
+		return told.p == NULL ? SWALLOW : PASS;
+	}
+	struct buf message;
+	buf_init(&message, frame->size + told.n);
+	writer_parameter_status(&message, p.name, told);
+	walk_flush(walk);
+	stream_put(&server->client->stream, buf_span(&message));
+	buf_fini(&message);
+	return SWALLOW;
+}
+
 /* Notices, parameters, notifications: anywhere, also between two queries (T-82). */
 static enum verdict server_on_async(struct walk *walk, const struct frame *frame)
 {
@@ -454,12 +487,7 @@ static enum verdict server_on_async(struct walk *walk, const struct frame *frame
 		}
 	}
 	if (frame->type == 'S' && server->client != NULL) {
-		struct message_parameter parameter;
-		if (message_read_parameter_status(frame->body, &parameter) == 0) {
-			session_reported(&server->client->session, parameter.name,
-					 parameter.value);
-		}
-		return PASS;
+		return server_on_parameter(walk, frame);
 	}
 	return head != NULL && (head->flags & OWED_SWALLOW) ? SWALLOW : PASS;
 }

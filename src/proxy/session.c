@@ -82,6 +82,7 @@ void session_init(struct session *session, struct context *context,
 	*session = (struct session){ .tx_status = 'I' };
 	session->context = context_ref(context);
 	session->startup = context_ref(context);
+	session->told = context_ref(context);
 	session->unreadable = !session_is_readable(context);
 	names_init(&session->names, max_statements);
 	writes_init(&session->writes);
@@ -96,6 +97,7 @@ void session_fini(struct session *session)
 	writes_fini(&session->writes);
 	context_unref(session->context);
 	context_unref(session->startup);
+	context_unref(session->told);
 	context_unref(session->pending);
 	context_unref(session->pending_server);
 }
@@ -256,6 +258,8 @@ static void session_sent_set(struct session *session, const struct plan *plan,
 		session->pending = context_ref(session->context);
 		session->pending_server = context_ref(server);
 	}
+	session->resets =
+	    session->resets || (session->startup->n > 0 && plan->set_kind != SET_VALUE);
 	if (plan->set_kind == SET_VALUE || plan->set_kind == SET_DEFAULT) {
 		session_set(session, plan);
 		return;
@@ -287,6 +291,19 @@ static bool session_is_read_committed(const struct session *session)
 	return context_effective(session->context, "default_transaction_isolation",
 				 &value) &&
 	       span_ieq(value, SPAN_LIT("read committed"));
+}
+
+/* Several transactions in one text have one answer: which settings they kept is known
+ * when none was undone and all went well. */
+static void session_sent_multi(struct session *session, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_parts && session->pending != NULL; i++) {
+		if (plan->parts[i]->kind == PLAN_COMMIT) {
+			session->is_unsure = true;
+		} else if (plan->parts[i]->kind == PLAN_ROLLBACK) {
+			session_distrust(session);
+		}
+	}
 }
 
 void session_sent(struct session *session, const struct plan *plan,
@@ -329,6 +346,7 @@ void session_sent(struct session *session, const struct plan *plan,
 		for (size_t i = 0; i < plan->n_parts; i++) {
 			session_sent(session, plan->parts[i], server);
 		}
+		session_sent_multi(session, plan);
 		session->tx_unread = true;
 		break;
 	case PLAN_WRITE:
@@ -382,7 +400,9 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	if (status != 'I') {
 		return NULL;
 	}
-	session->tx_begun = false;
+	bool is_unsure = session->is_unsure;
+	session->is_unsure = false;
+	session->tx_begun = session->resets = false;
 	session->tx_plain = false;
 	session->tx_unread = false;
 	session->tx_local = false;
@@ -397,7 +417,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	if (failed) {
 		context_unref(fresh);
 		context_unref(server);
-		if (ok) {
+		if (ok || is_unsure) {
 			session_distrust(session); /* which of them held is not known */
 		}
 		session->unreadable = !session_is_readable(session->context);
@@ -414,21 +434,39 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	return server;
 }
 
-void session_reported(struct session *session, struct span name, struct span value)
+/* NAME in lower case, as contexts have it; false: it is too long. */
+static bool session_key(struct span name, char *key, size_t size)
 {
-	char key[64];
-	if (session->pending == NULL || name.n >= sizeof(key) || value.n > 1024) {
-		return;
+	if (name.n >= size) {
+		return false;
 	}
 	for (size_t i = 0; i < name.n; i++) {
 		uint8_t c = name.p[i];
 		key[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 	}
 	key[name.n] = 0;
-	/* not what a RESET went back to: the client's may be another one than the
-	 * server's */
-	if (context_get(session->pending, key) == NULL ||
-	    context_get(session->pending_server, key) == NULL) {
+	return true;
+}
+
+/* The value that NAME has been reset to, for the client, or NULL: it has not been. */
+static const char *session_reset_to(const struct session *session, const char *name)
+{
+	if (!session->resets || session->pending == NULL) {
+		return NULL;
+	}
+	const char *first = context_get(session->startup, name);
+	const char *then = context_get(session->pending, name);
+	return first != NULL && then != NULL && strcmp(first, then) == 0 ? first : NULL;
+}
+
+void session_reported(struct session *session, struct span name, struct span value)
+{
+	char key[64];
+	if (session->pending == NULL || value.n > 1024 ||
+	    !session_key(name, key, sizeof(key)) ||
+	    context_get(session->pending, key) == NULL ||
+	    context_get(session->pending_server, key) == NULL ||
+	    session_reset_to(session, key) != NULL) {
 		return;
 	}
 	char *text = strndup((const char *)value.p, value.n);
@@ -437,4 +475,68 @@ void session_reported(struct session *session, struct span name, struct span val
 			     context_with(session->pending_server, key, text));
 	}
 	free(text);
+}
+
+/* Gives *AT the value if it has another one; without memory it keeps that, and the
+ * value is reported again. */
+static void session_correct(struct context **at, const char *name, const char *value)
+{
+	if (context_get(*at, name) == NULL) {
+		return;
+	}
+	struct context *fresh = context_with(*at, name, value);
+	if (fresh != NULL) {
+		context_unref(*at);
+		*at = fresh;
+	}
+}
+
+void session_restored(struct session *session, struct span name, struct span value,
+		      struct context **server)
+{
+	char key[64];
+	if (value.n > 1024 || *server != session->context ||
+	    !session_key(name, key, sizeof(key))) {
+		return;
+	}
+	const char *ours = context_get(session->context, key);
+	char *text = strndup((const char *)value.p, value.n);
+	if (text != NULL && ours != NULL && strcmp(text, ours) != 0) {
+		const char *first = context_get(session->startup, key);
+		if (first != NULL && strcmp(first, ours) == 0) {
+			session_correct(&session->startup, key, text);
+		}
+		session_correct(&session->context, key, text);
+		context_unref(*server);
+		*server = context_ref(session->context);
+	}
+	free(text);
+}
+
+struct span session_tells(struct session *session, struct span name, struct span value,
+			  bool is_ours)
+{
+	char key[64];
+	struct span nothing = { 0 };
+	if (value.n > 1024 || !session_key(name, key, sizeof(key))) {
+		return value;
+	}
+	const char *first = is_ours ? NULL : session_reset_to(session, key);
+	bool is_reset = first != NULL;
+	if (is_reset) {
+		value =
+		    span_str(first); /* as it will be, before anything else is done */
+	}
+	const char *told = context_get(session->told, key);
+	if ((told == NULL && is_ours) || (told != NULL && span_eq_str(value, told))) {
+		return is_ours || is_reset ? nothing : value;
+	}
+	char *text = strndup((const char *)value.p, value.n);
+	struct context *fresh = text ? context_with(session->told, key, text) : NULL;
+	if (fresh != NULL) {
+		context_unref(session->told);
+		session->told = fresh;
+	}
+	free(text);
+	return value;
 }

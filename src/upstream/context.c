@@ -447,6 +447,11 @@ static bool context_is_identity(const char *name)
 
 static void context_set(struct buf *out, const char *name, const char *value)
 {
+	if (strcmp(name, "datestyle") == 0) {
+		/* a value may leave half of what was there before: "German" the order,
+		 * "DMY" the style */
+		context_reset(out, name);
+	}
 	buf_append_str(out, "SELECT pg_catalog.set_config(");
 	context_quote(out, name);
 	buf_append_str(out, ",");
