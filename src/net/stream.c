@@ -4,6 +4,8 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -40,16 +42,22 @@ static void stream_group_task(struct loop_task *task)
 	stream_group_run(container_of(task, struct stream_group, task));
 }
 
+void stream_group_limit(struct stream_group *group, size_t hold_max, size_t out_high)
+{
+	require(out_high > 0);
+	group->hold_max = hold_max;
+	group->out_high = out_high;
+	group->out_low = out_high / 4;
+}
+
 void stream_group_init(struct stream_group *group, struct loop *loop, size_t hold_max,
 		       size_t out_high)
 {
-	require(group != NULL && loop != NULL && out_high > 0);
+	require(group != NULL && loop != NULL);
 	*group = (struct stream_group){
 		.loop = loop,
-		.hold_max = hold_max,
-		.out_high = out_high,
-		.out_low = out_high / 4,
 	};
+	stream_group_limit(group, hold_max, out_high);
 	dlist_init(&group->dirty);
 	dlist_init(&group->resumed);
 	loop_task_init(&group->task, stream_group_task);
@@ -373,6 +381,10 @@ static void stream_readable(struct stream *stream)
 		stream_interest(stream);
 		return;
 	}
+	size_t hold_max = stream->group->hold_max + STREAM_SLACK;
+	if (stream->in.max < hold_max) {
+		stream->in.max = hold_max; /* raised by a reload */
+	}
 	size_t size;
 	uint8_t *to = loop_scratch(stream->group->loop, &size);
 	size_t held = stream->in.len;
@@ -467,14 +479,25 @@ int stream_open(struct stream *stream, struct stream_group *group, int fd,
 	return 0;
 }
 
+void stream_tune(struct stream *stream, bool keepalive, unsigned user_timeout_ms)
+{
+	require(stream->fd >= 0);
+	int on = keepalive ? 1 : 0;
+	(void)setsockopt(stream->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	if (user_timeout_ms > 0) {
+		(void)setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+				 &user_timeout_ms, sizeof(user_timeout_ms));
+	}
+}
+
 void stream_close(struct stream *stream)
 {
 	if (stream->fd < 0) {
 		return;
 	}
 	int fd = stream_detach(stream);
-	/* what the peer has sent and nobody will read would make the kernel answer with a
-	 * reset, which may overtake the last words (T-95) */
+	/* what the peer has sent and nobody will read would make the kernel answer with
+	 * a reset, which may overtake the last words (T-95) */
 	(void)recv(fd, NULL, STREAM_SLACK, MSG_TRUNC | MSG_DONTWAIT);
 	close(fd);
 }
