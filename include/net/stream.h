@@ -72,6 +72,8 @@ struct stream {
 
 void stream_group_init(struct stream_group *group, struct loop *loop, size_t hold_max,
 		       size_t out_high);
+/* New limits; what is held already may stay. */
+void stream_group_limit(struct stream_group *group, size_t hold_max, size_t out_high);
 /* Sends what is gathered and delivers what is held for resumed streams; runs by itself
  * at the end of each turn. */
 void stream_group_run(struct stream_group *group);
@@ -79,6 +81,9 @@ void stream_group_run(struct stream_group *group);
 /* Takes FD (non-blocking) and begins to read.  -errno leaves FD with the caller. */
 int stream_open(struct stream *stream, struct stream_group *group, int fd,
 		const struct stream_events *events) MUST_CHECK;
+/* Sets keepalive, and how long sent bytes may stay unacknowledged (0: the system's
+ * default).  A Unix socket ignores both, and does not need them. */
+void stream_tune(struct stream *stream, bool keepalive, unsigned user_timeout_ms);
 /* Sends what the socket takes at once, drops the rest and closes the descriptor.  Safe
  * in any callback, and twice. */
 void stream_close(struct stream *stream);

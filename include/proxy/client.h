@@ -77,14 +77,15 @@ struct client {
 	bool is_surplus;  /* over max_client_conn: refused once it has said who it is */
 	bool login_waits; /* in the pool's queue for its first server connection */
 	bool blocked;	  /* paused until the peers keep up */
-	bool told_fatal;  /* a FATAL error has been passed on */
-	bool groups_ok;	  /* since settings are pending: a group succeeded, ... */
-	bool groups_failed;   /* ... a group failed */
-	uint32_t cancel_pid;  /* as the client was told */
-	uint32_t cancel_slot; /* in the table of cancel keys */
-	bool has_cancel;      /* cancel_pid is registered */
-	uint64_t since_ns;    /* accepted; then: last change of state */
-	uint64_t tx_since_ns; /* when the open transaction began */
+	bool told_fatal;	/* a FATAL error has been passed on */
+	bool groups_ok;		/* since settings are pending: a group succeeded, ... */
+	bool groups_failed;	/* ... a group failed */
+	uint32_t cancel_pid;	/* as the client was told */
+	uint32_t cancel_slot;	/* in the table of cancel keys */
+	bool has_cancel;	/* cancel_pid is registered */
+	uint64_t since_ns;	/* accepted; then: last change of state */
+	uint64_t wait_limit_ns; /* how long the wait at hand may take; 0: for ever */
+	uint64_t tx_since_ns;	/* when the open transaction began */
 	uint64_t bytes_told; /* bytes already added to the metrics, received and sent */
 	uint64_t sent_told;
 	struct loop_task free_task;
@@ -102,6 +103,8 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 		       const char *sqlstate, const char *text);
 /* The only writer of state: checks the move, keeps lists and gauges. */
 void client_move(struct client *client, enum client_state to);
+/* The client joins the queue of its pool now: query_wait_timeout begins to count. */
+void client_begin_wait(struct client *client);
 /* Logged in: from now on the client counts for its pool. */
 void client_join_pool(struct client *client, struct pool *pool);
 /* Adds the bytes carried since the last call to the metrics. */

@@ -60,7 +60,6 @@ struct worker {
 	bool is_draining;
 	bool is_hurrying;
 	bool is_stopping;
-	bool store_closed;
 	uint64_t
 	    coarse_ns; /* clock_now_ns() at the last tick: within a tenth of a second */
 	uint64_t next_limits_ns; /* when the clients' time limits are checked again */

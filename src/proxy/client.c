@@ -4,12 +4,9 @@
 #include "proxy/client.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -74,6 +71,31 @@ const char *client_prefix(const struct client *client, char *buf, size_t size)
 	return buf;
 }
 
+/* The user's own limit, the database's, or everybody's. */
+static uint64_t client_wait_limit_ns(const struct client *client)
+{
+	const struct config *config = client->worker->config;
+	const struct pool_shared *shared = client->pool->shared;
+	const struct config_user *user =
+	    config_find_user(config, span_str(shared->user));
+	if (user != NULL && user->has_query_wait_timeout) {
+		return user->query_wait_timeout_ms * 1000000U;
+	}
+	const struct config_database *db =
+	    config_find_database(config, span_str(shared->database));
+	return (db ? db->query_wait_timeout_ms : config->query_wait_timeout_ms) *
+	       1000000U;
+}
+
+void client_begin_wait(struct client *client)
+{
+	require(client->pool != NULL);
+	client->since_ns = clock_now_ns();
+	client->wait_limit_ns = client_wait_limit_ns(client);
+	dlist_remove(&client->timed);
+	dlist_push_tail(&client->worker->waiting, &client->timed);
+}
+
 void client_move(struct client *client, enum client_state to)
 {
 	machine_move(client_states, CLIENT_N_STATES, client->state, to);
@@ -82,9 +104,7 @@ void client_move(struct client *client, enum client_state to)
 	client_count(client, to, 1);
 	require((to == CLIENT_BOUND) <= (client->server != NULL));
 	if (to == CLIENT_WAIT) {
-		client->since_ns = clock_now_ns();
-		dlist_remove(&client->timed);
-		dlist_push_tail(&client->worker->waiting, &client->timed);
+		client_begin_wait(client);
 	} else if (to != CLIENT_AUTH && to != CLIENT_WELCOME) {
 		client->since_ns = client->worker->coarse_ns;
 		dlist_remove(&client->timed);
@@ -163,18 +183,6 @@ static void client_free(struct loop_task *task)
 	free(client);
 }
 
-/* A Unix socket refuses these, and does not need them. */
-static void client_tune_socket(const struct config *config, int fd)
-{
-	int on = config->tcp_keepalive ? 1 : 0;
-	unsigned int timeout_ms = (unsigned int)config->tcp_user_timeout_ms;
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	if (timeout_ms > 0) {
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
-				 sizeof(timeout_ms));
-	}
-}
-
 void client_accept(struct worker *worker, int fd, const char *peer)
 {
 	struct client *client = calloc(1, sizeof(*client));
@@ -199,7 +207,8 @@ void client_accept(struct worker *worker, int fd, const char *peer)
 		close(fd);
 		return;
 	}
-	client_tune_socket(worker->config, fd);
+	stream_tune(&client->stream, worker->config->tcp_keepalive,
+		    (unsigned)worker->config->tcp_user_timeout_ms);
 	dlist_push_tail(&worker->clients, &client->link);
 	dlist_push_tail(&worker->logins, &client->timed);
 	worker->n_clients++;

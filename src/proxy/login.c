@@ -43,7 +43,6 @@ struct login {
 	char *password; /* towards servers; owned, or NULL */
 	struct scram scram;
 	bool scram_begun;
-	bool has_startup;
 	unsigned n_settings;
 	struct login_setting settings[LOGIN_MAX_SETTINGS];
 };
@@ -344,10 +343,7 @@ static void login_greet_or_wait(struct client *client)
 		login_with_server(client, server);
 		return;
 	}
-	/* from here on it is query_wait_timeout that counts */
-	client->since_ns = clock_now_ns();
-	dlist_remove(&client->timed);
-	dlist_push_tail(&client->worker->waiting, &client->timed);
+	client_begin_wait(client);
 	client->login_waits = true;
 	client->waiter.granted = login_granted;
 	pool_wait(client->pool, &client->waiter);
@@ -528,7 +524,6 @@ static void login_session(struct client *client, const struct startup *startup)
 		client_close(client, CLIENT_CLOSE_STARTING_DOWN);
 		return;
 	}
-	client->login->has_startup = true;
 	if (login_parameters(client, startup)) {
 		login_authenticate(client);
 	}

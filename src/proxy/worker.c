@@ -144,12 +144,18 @@ int worker_listen(struct worker *worker, const int *inherited, unsigned n_inheri
 
 /* Time limits */
 
+static bool worker_is_over(uint64_t now, uint64_t since, uint64_t limit)
+{
+	return limit != 0 && now > since && now - since > limit;
+}
+
 static uint64_t worker_oldest(const struct dlist *list)
 {
 	return container_of(list->next, struct client, timed)->since_ns;
 }
 
-/* Both lists are in the order of time, so only their heads are looked at. */
+/* The list of logins is in the order of time, so only its head is looked at; those who
+ * wait may each have another limit. */
 static void worker_check_times(struct worker *worker, uint64_t now)
 {
 	const struct config *config = worker->config;
@@ -159,11 +165,11 @@ static void worker_check_times(struct worker *worker, uint64_t now)
 		client_close(container_of(worker->logins.next, struct client, timed),
 			     CLIENT_CLOSE_LOGIN_TIMEOUT);
 	}
-	uint64_t wait_ns = config->query_wait_timeout_ms * 1000000U;
-	while (wait_ns != 0 && !dlist_is_empty(&worker->waiting) &&
-	       now - worker_oldest(&worker->waiting) > wait_ns) {
-		client_wait_expired(
-		    container_of(worker->waiting.next, struct client, timed));
+	dlist_each (l, tmp, &worker->waiting) {
+		struct client *client = container_of(l, struct client, timed);
+		if (worker_is_over(now, client->since_ns, client->wait_limit_ns)) {
+			client_wait_expired(client);
+		}
 	}
 }
 
@@ -195,11 +201,6 @@ static struct worker_limits worker_limits_of(const struct worker *worker,
 	limits.query_ns *= 1000000U;
 	limits.tx_ns *= 1000000U;
 	return limits;
-}
-
-static bool worker_is_over(uint64_t now, uint64_t since, uint64_t limit)
-{
-	return limit != 0 && now > since && now - since > limit;
 }
 
 static void worker_check_client(struct worker *worker, struct client *client,
@@ -269,7 +270,6 @@ static void worker_tell(struct worker *worker)
 static void worker_store_closed(void *arg)
 {
 	struct worker *worker = arg;
-	worker->store_closed = true;
 	loop_stop(worker->loop);
 }
 
@@ -379,8 +379,10 @@ static void worker_take_config(struct worker *worker)
 	worker->config = proxy_config(worker->proxy);
 	users_unref(worker->users);
 	worker->users = proxy_users(worker->proxy);
-	worker->group.out_high = worker->config->client_out_high;
-	worker->group.out_low = worker->config->client_out_high / 4;
+	stream_group_limit(&worker->group, worker->config->client_hold_max,
+			   worker->config->client_out_high);
+	key_fini(&worker->key);
+	key_init(&worker->key, worker->config->max_key_size);
 	planner_flush(worker->planner);
 	upstream_reload(&worker->upstream, worker->config);
 	store_reload(worker->store, worker->config);

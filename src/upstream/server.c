@@ -81,6 +81,15 @@ static void server_free(struct loop_task *task)
 	free(server);
 }
 
+/* The database's own, or everybody's. */
+static uint64_t server_lifetime_ns(const struct pool *pool)
+{
+	const struct config *config = pool->upstream->config;
+	const struct config_database *db =
+	    config_find_database(config, span_str(pool->shared->database));
+	return (db ? db->server_lifetime_ms : config->server_lifetime_ms) * 1000000U;
+}
+
 struct server *server_new(struct pool *pool, struct server_socket *socket)
 {
 	struct upstream *up = pool->upstream;
@@ -93,13 +102,12 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 	server->socket = socket;
 	server->tx_status = 'I';
 	server->pid = server_socket_pid(socket);
-	server->connected_ns = clock_now_ns();
-	server->idle_since_ns = server->connected_ns;
+	server->idle_since_ns = clock_now_ns();
 	/* up to a tenth earlier, so that connections opened together end apart (T-93);
 	 * 0: every connection is used once */
-	uint64_t life = (uint64_t)up->config->server_lifetime_ms * 1000000U;
+	uint64_t life = server_lifetime_ns(pool);
 	server->expires_ns =
-	    server->connected_ns + life - (uint64_t)random() % (life / 10 + 1);
+	    server->idle_since_ns + life - (uint64_t)random() % (life / 10 + 1);
 	dlist_init(&server->link);
 	owed_init(&server->owed);
 	prepared_init(&server->prepared, up->config->max_prepared_statements);
@@ -113,6 +121,8 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 		free(server);
 		return NULL;
 	}
+	stream_tune(&server->stream, up->config->tcp_keepalive,
+		    (unsigned)up->config->tcp_user_timeout_ms);
 	server->state = SERVER_BUSY;
 	server_account(server, SERVER_BUSY, 1);
 	dlist_push_tail(&pool->busy, &server->link);
