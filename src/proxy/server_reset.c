@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -18,8 +19,6 @@
 #include "upstream/server.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
-
-#define RESET_CANCEL_MAX_NS UINT64_C(10000000000)
 
 /* The settings of a new session that answers or name resolution depend on: the base of
  * every context of this pool.  hnsw and ivfflat are pgvector's. */
@@ -167,11 +166,17 @@ static bool server_send_sync(struct server *server)
 	return true;
 }
 
+/* Prepared statements are forgotten after a reset, so whatever else the query does,
+ * they must be gone from the server. */
 static void server_send_reset_query(struct server *server)
 {
+	static const char discard[] = "DISCARD ALL";
 	const char *sql = server->pool->upstream->config->server_reset_query;
+	sql = sql[0] != 0 ? sql : discard;
 	server->reset_sent = true;
-	(void)server_send(server, span_str(sql[0] ? sql : "DISCARD ALL"), 0);
+	if (server_send(server, span_str(sql), 0) && strcasecmp(sql, discard) != 0) {
+		(void)server_send(server, SPAN_LIT("DEALLOCATE ALL"), 0);
+	}
 }
 
 static void server_reset_done(struct server *server)
@@ -231,7 +236,7 @@ static void server_reset_tick_pool(struct pool *pool, uint64_t now)
 {
 	uint64_t limit = pool->upstream->config->cancel_wait_timeout_ms * 1000000U;
 	if (limit == 0) {
-		limit = RESET_CANCEL_MAX_NS;
+		return;
 	}
 	dlist_each (l, tmp, &pool->busy) {
 		struct server *server = container_of(l, struct server, link);

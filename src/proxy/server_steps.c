@@ -252,6 +252,10 @@ static enum verdict server_on_ready(struct walk *walk, const struct frame *frame
 	server->copy_in = false;
 	server_item_done(walk);
 	server_send_replies(walk, flags & OWED_SWALLOW ? 0 : frame->size);
+	if (failed && server->reset_sent) {
+		server_close(server, SERVER_CLOSE_RESET_FAILED);
+		return CLOSED;
+	}
 	struct client *client = server->client;
 	if (flags & OWED_PROBE) {
 		server_probe_done(server, failed);
