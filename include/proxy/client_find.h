@@ -16,7 +16,7 @@ struct request;
 
 enum found {
 	FOUND_HIT,   /* *entry is the caller's reference */
-	FOUND_MISS,  /* *reason NONE: may be stored with *fill */
+	FOUND_MISS,  /* a bypass as well; may be stored when fill->may_store */
 	FOUND_WAITS, /* asks Redis: the message comes again */
 };
 

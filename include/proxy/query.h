@@ -39,9 +39,6 @@ struct query {
 	uint64_t sent_ns;
 	uint16_t db_index;
 	uint8_t route;	  /* METRIC_ROUTE_ */
-	bool is_commit;	  /* Execute of COMMIT: its commit is decided here */
-	bool sets;	  /* changes settings: see session */
-	bool rolled_back; /* the command tag was ROLLBACK */
 	char sqlstate[6]; /* of its error, or "" */
 };
 

@@ -12,7 +12,6 @@
 struct prepared {
 	uint64_t *tags; /* owned */
 	size_t n;
-	size_t gid_len;
 	char gid[];
 };
 
@@ -29,7 +28,6 @@ static struct prepared *prepared_new(struct span gid)
 	struct prepared *prepared =
 	    calloc(1, FLEX_SIZE(struct prepared, gid, gid.n ? gid.n : 1));
 	if (prepared != NULL) {
-		prepared->gid_len = gid.n;
 		memcpy(prepared->gid, gid.p, gid.n);
 	}
 	return prepared;
