@@ -77,6 +77,7 @@ struct client {
 	bool is_surplus;  /* over max_client_conn: refused once it has said who it is */
 	bool login_waits; /* in the pool's queue for its first server connection */
 	bool blocked;	  /* paused until the peers keep up */
+	bool settings_wait;	/* paused until the server has taken its settings */
 	bool told_fatal;	/* a FATAL error has been passed on */
 	bool groups_ok;		/* since settings are pending: a group succeeded, ... */
 	bool groups_failed;	/* ... a group failed */

@@ -63,8 +63,11 @@ static bool client_send_settings(struct client *client, const struct context *fr
 	return ok;
 }
 
-/* Gives the server connection the client's settings, in the packet of its first
- * message. Contexts are interned, so equal settings cost one comparison. */
+/* Gives the server connection the client's settings.  Contexts are interned, so equal
+ * settings cost one comparison.  Those that cannot change an answer go in the packet of
+ * the client's first message; for others it waits until they are in force, because they
+ * may be refused, or a cancel request may hit them: it must not run under another
+ * session's.  False: it waits, or the client has been closed. */
 static bool client_sync_settings(struct client *client)
 {
 	struct server *server = client->server;
@@ -82,13 +85,18 @@ static bool client_sync_settings(struct client *client)
 	if (server->context == session->context) {
 		return true;
 	}
+	bool waits = server->context->cache != session->context->cache;
 	if (!client_send_settings(client, server->context, session->context,
 				  OWED_SWALLOW | OWED_SETTINGS)) {
 		return false;
 	}
+	if (waits) {
+		client->settings_wait = true;
+		stream_pause(&client->stream);
+	}
 	context_unref(server->context);
 	server->context = context_ref(session->context);
-	return true;
+	return !waits;
 }
 
 /* RESET and DISCARD go back to the settings of the server's session; the client's own

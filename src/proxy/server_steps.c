@@ -284,6 +284,11 @@ static void server_after_ready(struct server *server)
 	if (server->owed.n > 0) {
 		return;
 	}
+	if (client->settings_wait) { /* now its message may come */
+		client->settings_wait = false;
+		stream_resume(&client->stream);
+		return;
+	}
 	if (server->tx_status == 'I') {
 		metric_add(
 		    &metrics_database(server_worker(server)->metrics,
