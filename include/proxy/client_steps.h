@@ -18,6 +18,8 @@ struct server;
 size_t client_take(struct client *client, struct span in);
 /* Queues bytes of ours at their place among the replies. */
 void client_reply(struct client *client, struct span bytes);
+/* The same for a ReadyForQuery of ours, when the status is known. */
+void client_reply_ready(struct client *client);
 /* A server connection, or an error, for the client that waits. */
 void client_granted(struct pool_waiter *waiter, struct server *server,
 		    const struct pool_error *error);

@@ -14,7 +14,6 @@
 
 #include "base/check.h"
 
-struct capture;
 struct commit;
 struct query;
 

@@ -115,7 +115,6 @@ struct pool {
 	struct dlist waiting; /* pool_waiter, oldest first */
 	struct dlist connecting;
 	unsigned n_idle;
-	unsigned n_busy;
 	unsigned n_waiting;
 	unsigned n_clients;
 };

@@ -5,8 +5,8 @@
 /* One server connection: opened by libpq, then a raw stream.  Here is its life; what
  * its messages mean is in proxy/server_steps.h.
  *
- *   CONNECT ──> IDLE <──> BUSY ──> (IDLE of this or another worker)
- *                           └────> RESET ──> IDLE
+ *   new ──> BUSY <──> IDLE, of this or another worker
+ *            BUSY <──> RESET: the probe of a new one, or what a client left behind
  *   every state ──> CLOSING
  *
  * Owned by its pool; closed by server_close(), freed at the end of that turn. */
@@ -66,8 +66,7 @@ struct server {
 	uint32_t pid;
 	uint64_t expires_ns; /* end of its lifetime */
 	uint64_t idle_since_ns;
-	uint64_t query_sent_ns; /* when the oldest owed item was sent */
-	uint64_t epoch;		/* counts bindings: a late cancel knows its own */
+	uint64_t query_sent_ns;	       /* when the oldest owed item was sent */
 	struct token_wait *token_wait; /* a commit waits for Redis; or NULL */
 	struct cancel_request *cancel; /* under way, or NULL */
 	uint64_t reset_since_ns;       /* when nobody was bound any more */
@@ -76,7 +75,8 @@ struct server {
 	struct loop_task away_task; /* to another worker, once its callbacks are over */
 };
 
-/* Takes over SOCKET.  NULL (and SOCKET closed) without memory. */
+/* Takes over SOCKET; busy, and nobody's yet.  NULL (and SOCKET closed) without memory.
+ */
 struct server *server_new(struct pool *pool, struct server_socket *socket);
 /* Closes with a row of tbl/close_reasons.h; tells the proxy first (upstream->ops). Safe
  * twice.  The caller must not touch it in a later turn. */

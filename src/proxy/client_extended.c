@@ -647,10 +647,7 @@ size_t client_sync(struct client *client, struct span in, const struct frame *fr
 	if (server == NULL || (!server->unsynced && server->owed.n == 0)) {
 		/* everything since the last Sync was answered here, and the status is
 		 * known */
-		char status = client->session.tx_status;
-		client_reply(client, status == 'I'   ? WIRE_READY_IDLE
-				     : status == 'T' ? WIRE_READY_IN_TRANSACTION
-						     : WIRE_READY_FAILED);
+		client_reply_ready(client);
 		return frame->size;
 	}
 	struct commit *commit;

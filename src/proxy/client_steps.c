@@ -83,7 +83,7 @@ void client_reply(struct client *client, struct span bytes)
 	}
 }
 
-static void client_reply_ready(struct client *client)
+void client_reply_ready(struct client *client)
 {
 	char status = client->session.tx_status;
 	client_reply(client, status == 'I'   ? WIRE_READY_IDLE

@@ -402,7 +402,6 @@ struct server *pool_take(struct pool *pool)
 	struct server *server = pool->n_waiting == 0 ? pool_pick(pool) : NULL;
 	if (server != NULL) {
 		server_move(server, SERVER_BUSY);
-		server->epoch++;
 		metric_add(&pool_metrics(pool)->pool_checkouts, 1);
 		histogram_observe(&pool_metrics(pool)->pool_wait, 0);
 	}
@@ -442,7 +441,6 @@ void pool_leave(struct pool *pool, struct pool_waiter *waiter)
 static void pool_keep(struct pool *pool, struct server *server)
 {
 	if (pool->n_waiting > 0) {
-		server->epoch++;
 		metric_add(&pool_metrics(pool)->pool_checkouts, 1);
 		pool_grant(pool, server);
 		return;

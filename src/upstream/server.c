@@ -52,8 +52,6 @@ static void server_account(struct server *server, enum server_state state, int d
 		pool->n_idle += (unsigned)delta;
 		/* in one order with oldest_ns: upstream/pool_peers.h */
 		atomic_store(&counts->n_idle, pool->n_idle);
-	} else if (state != SERVER_CLOSING) {
-		pool->n_busy += (unsigned)delta;
 	}
 }
 
