@@ -5,9 +5,10 @@
 /* Key material: everything that an answer depends on but the rows.  Built into a buffer
  * of the worker, hashed once, compared whole.
  *
- *   context id (u64)   database, users and settings, interned: proxy/session.h
- *   kind (u8)          'Q' simple, 'E' extended without, 'D' with RowDescription
- *   text (u32 + bytes) of the statement
+ *   context id (u64)   database, users and settings, interned: upstream/context.h
+ *   kind (u8)          'Q' simple, 'q' simple by shape, 'E' extended without, 'D' with
+ *                      RowDescription
+ *   text (u32 + bytes) of the statement; 'q': its shape, then each constant
  *   for extended: parameter types, formats and values, result formats, as in Parse and
  * Bind
  *

@@ -55,7 +55,7 @@ bool database_prepared(struct database *database, struct span gid, const uint64_
 		       size_t n);
 /* The tags kept for GID, now the caller's (malloc'ed), or NULL. */
 uint64_t *database_unprepare(struct database *database, struct span gid, size_t *n_out);
-/* Appends one line about the state, for /readyz and /healthz. */
+/* The state of one database, for /readyz and /healthz. */
 struct database_state {
 	const char *name;
 	bool is_up;
@@ -63,5 +63,6 @@ struct database_state {
 	size_t n_relations;
 	size_t n_limbo;
 };
+/* Writes at most MAX of them; returns how many. */
 size_t databases_state(struct databases *databases, struct database_state *out,
 		       size_t max);

@@ -335,7 +335,7 @@ bool query_prepare_fill(struct client *client, const struct request *request,
 
 /* Query objects */
 
-/* `$1 = 'x', $2 = NULL`, as PostgreSQL logs them; binary values as \\x and hex. */
+/* `$1 = 'x', $2 = NULL`, as PostgreSQL logs them; binary values as \x and hex. */
 static void query_write_parameters(const struct request *request, struct buf *out)
 {
 	struct reader values = reader_make(request->bind->values);
