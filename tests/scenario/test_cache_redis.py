@@ -100,12 +100,13 @@ def test_restart_of_pgrecall(pgrecall, database, redis):
 
 
 def test_two_processes(pgrecall, database, redis):
-    """What one is told of, the other does not take from Redis any more; without memory, and
-    without a change stream, that is all there is between them."""
-    options = {"cache": {"default": "on", "l1_size": 0}, "redis": redis}
+    """What one is told of, the other does not take from Redis any more, as long as both reach
+    it; without memory, and without a change stream, tokens are all there is between them."""
+    options = {"cache": {"default": "on", "l1_size": 0}, "redis": redis, "pgrecall": {"workers": 1}}
     one, two = (Cached(pgrecall(**options), database.name) for _ in range(2))
     a, b = one.client(), two.client()
     one.warm(a, OTHER)
+    two.warm(b, OTHER)  # both have Redis from now on
     for value in range(100, 120):
         one.right(a, READ)
         two.right(b, READ)
