@@ -74,17 +74,18 @@ struct client {
 	uint64_t sync_at;	  /* position of the last Sync or Query sent; see
 				     proxy/names.h */
 	bool session_mode;
-	bool is_surplus;  /* over max_client_conn: refused once it has said who it is */
-	bool login_waits; /* in the pool's queue for its first server connection */
-	bool blocked;	  /* paused until the peers keep up */
-	bool settings_wait;	/* paused until the server has taken its settings */
-	bool told_fatal;	/* a FATAL error has been passed on */
-	bool groups_ok;		/* since settings are pending: a group succeeded, ... */
-	bool groups_failed;	/* ... a group failed */
-	uint32_t cancel_pid;	/* as the client was told */
-	uint32_t cancel_slot;	/* in the table of cancel keys */
-	bool has_cancel;	/* cancel_pid is registered */
-	uint64_t since_ns;	/* accepted; then: last change of state */
+	bool refind;	 /* the configuration has changed: look the database up again */
+	bool is_surplus; /* over max_client_conn: refused once it has said who it is */
+	bool login_waits;     /* in the pool's queue for its first server connection */
+	bool blocked;	      /* paused until the peers keep up */
+	bool settings_wait;   /* paused until the server has taken its settings */
+	bool told_fatal;      /* a FATAL error has been passed on */
+	bool groups_ok;	      /* since settings are pending: a group succeeded, ... */
+	bool groups_failed;   /* ... a group failed */
+	uint32_t cancel_pid;  /* as the client was told */
+	uint32_t cancel_slot; /* in the table of cancel keys */
+	bool has_cancel;      /* cancel_pid is registered */
+	uint64_t since_ns;    /* accepted; then: last change of state */
 	uint64_t wait_limit_ns; /* how long the wait at hand may take; 0: for ever */
 	uint64_t tx_since_ns;	/* when the open transaction began */
 	uint64_t bytes_told; /* bytes already added to the metrics, received and sent */
@@ -106,6 +107,9 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 void client_move(struct client *client, enum client_state to);
 /* The client joins the queue of its pool now: query_wait_timeout begins to count. */
 void client_begin_wait(struct client *client);
+/* Looks up the state of the client's database, which a reload may have moved to another
+ * server; with the next release when a server connection is bound now. */
+void client_refind(struct client *client);
 /* Logged in: from now on the client counts for its pool. */
 void client_join_pool(struct client *client, struct pool *pool);
 /* Adds the bytes carried since the last call to the metrics. */

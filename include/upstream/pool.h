@@ -117,6 +117,7 @@ struct pool {
 	unsigned n_idle;
 	unsigned n_waiting;
 	unsigned n_clients;
+	uint64_t target; /* stands for where the configuration says the server is */
 };
 
 void pools_init(struct pools *pools, unsigned max);

@@ -64,6 +64,7 @@ struct server {
 	bool is_away;	      /* between two workers: on no loop and in no list */
 	bool reading_stopped; /* the client is a slow reader */
 	uint32_t pid;
+	uint64_t target;     /* pool->target when its connect began */
 	uint64_t expires_ns; /* end of its lifetime */
 	uint64_t idle_since_ns;
 	uint64_t query_sent_ns;	       /* when the oldest owed item was sent */

@@ -17,6 +17,7 @@
 #include "proxy/cancel.h"
 #include "proxy/client_find.h"
 #include "proxy/client_steps.h"
+#include "proxy/database.h"
 #include "proxy/login.h"
 #include "proxy/proxy.h"
 #include "proxy/server_steps.h"
@@ -121,6 +122,28 @@ void client_join_pool(struct client *client, struct pool *pool)
 	client_count(client, client->state, 1);
 	pool->n_clients++;
 	metric_add(&client_metrics(client)->client_accepted, 1);
+}
+
+void client_refind(struct client *client)
+{
+	client->refind = client->server != NULL;
+	if (client->refind || client->database == NULL) {
+		return;
+	}
+	struct pool_shared *shared = client->pool->shared;
+	pthread_mutex_lock(&shared->lock);
+	char *password = shared->password ? strdup(shared->password) : NULL;
+	pthread_mutex_unlock(&shared->lock);
+	struct database *found =
+	    database_find(client->worker->proxy->databases, span_str(shared->database),
+			  span_str(shared->user), password);
+	if (found != NULL) {
+		client->database = found;
+	}
+	if (password != NULL) {
+		explicit_bzero(password, strlen(password));
+	}
+	free(password);
 }
 
 static size_t client_bytes(struct stream *stream, struct span in)

@@ -433,6 +433,9 @@ void client_release(struct client *client)
 	server->suspect = server->suspect || session->suspect;
 	session->suspect = false;
 	client_move(client, CLIENT_IDLE);
+	if (client->refind) {
+		client_refind(client);
+	}
 	if (server->suspect || server->cancel != NULL) {
 		server_reset(server);
 	} else {

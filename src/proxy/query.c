@@ -135,23 +135,28 @@ static bool query_key(struct client *client, struct request *request)
 {
 	struct key *key = &client->worker->key;
 	uint64_t context_id = client->session.context->cache->id;
+	/* the server: a reload may send the same name to another one */
+	uint64_t db_tag = database_tag(client->database);
 	if (request->statement != NULL) {
 		struct statement *s = request->statement;
 		key_begin(key, context_id,
 			  request->described ? KEY_DESCRIBED : KEY_EXTENDED,
 			  statement_text(s));
+		key_add(key, span_make(&db_tag, sizeof(db_tag)));
 		key_add(key, statement_types(s));
 		key_add(key, request->bind->rest);
 		return key_finish(key);
 	}
 	if (!query_has_comment(request->text)) {
 		key_begin(key, context_id, KEY_SIMPLE, request->text);
+		key_add(key, span_make(&db_tag, sizeof(db_tag)));
 		return key_finish(key);
 	}
 	if (request->plan == NULL) {
 		query_plan(client, request);
 	}
 	key_begin(key, context_id, KEY_SHAPE, request->shape);
+	key_add(key, span_make(&db_tag, sizeof(db_tag)));
 	for (size_t i = 0; i < request->n_consts; i++) {
 		key_add(key, request->consts[i].raw);
 	}

@@ -386,6 +386,9 @@ static void worker_take_config(struct worker *worker)
 	planner_flush(worker->planner);
 	upstream_reload(&worker->upstream, worker->config);
 	store_reload(worker->store, worker->config);
+	dlist_each (l, tmp, &worker->clients) {
+		client_refind(container_of(l, struct client, link));
+	}
 	config_unref(old);
 }
 

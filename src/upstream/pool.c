@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/clock.h"
 #include "base/close_reason.h"
 #include "base/config.h"
@@ -31,6 +34,7 @@ struct pool_attempt { /* one connect under way */
 	struct pool *pool;
 	struct connect *connect;
 	uint64_t begun_ns;
+	uint64_t target;
 };
 
 static struct metrics_db *pool_metrics(struct pool *pool)
@@ -126,7 +130,8 @@ static void pool_connect_failed(struct pool *pool, const struct connect_error *e
 	}
 }
 
-static void pool_connected(struct pool *pool, struct server_socket *socket)
+static void pool_connected(struct pool *pool, struct server_socket *socket,
+			   uint64_t target)
 {
 	struct pool_shared *shared = pool->shared;
 	struct upstream *up = pool->upstream;
@@ -147,6 +152,7 @@ static void pool_connected(struct pool *pool, struct server_socket *socket)
 		pool_lost(pool);
 		return;
 	}
+	server->target = target;
 	up->ops->opened(server);
 }
 
@@ -157,6 +163,7 @@ static void pool_on_connect(void *arg, struct server_socket *socket,
 {
 	struct pool_attempt *attempt = arg;
 	struct pool *pool = attempt->pool;
+	uint64_t target = attempt->target;
 	histogram_observe(&pool_metrics(pool)->pool_connect,
 			  clock_now_ns() - attempt->begun_ns);
 	metric_sub(&pool_metrics(pool)->pool_connections[METRIC_POOL_LOGIN], 1);
@@ -164,7 +171,7 @@ static void pool_on_connect(void *arg, struct server_socket *socket,
 	free(attempt);
 	atomic_fetch_sub(&pool->shared->n_connecting, 1);
 	if (socket != NULL) {
-		pool_connected(pool, socket);
+		pool_connected(pool, socket, target);
 	} else {
 		atomic_fetch_sub(&pool->shared->n_servers, 1);
 		pool_connect_failed(pool, error);
@@ -277,6 +284,7 @@ static int pool_connect(struct pool *pool)
 	}
 	attempt->pool = pool;
 	attempt->begun_ns = clock_now_ns();
+	attempt->target = pool->target;
 	pthread_mutex_lock(
 	    &shared->lock); /* of the password, which connect_start() copies */
 	struct connect_options options = {
@@ -473,6 +481,10 @@ void pool_give(struct pool *pool, struct server *server)
 		server_close(server, SERVER_CLOSE_DIRTY_SESSION);
 		return;
 	}
+	if (server->target != pool->target) {
+		server_close(server, SERVER_CLOSE_RELOAD);
+		return;
+	}
 	if (pool->upstream->is_closing || atomic_load(&pool->shared->n_servers) > max) {
 		server_close(server, SERVER_CLOSE_EXCESS);
 		return;
@@ -631,12 +643,45 @@ static void pool_limits(struct pool_shared *shared, const struct config *config)
 	atomic_store(&shared->min, min);
 }
 
+/* Where the configuration says that the pool's server is. */
+static uint64_t pool_target(const struct config *config,
+			    const struct pool_shared *shared)
+{
+	const struct config_database *db =
+	    config_find_database(config, span_str(shared->database));
+	if (db == NULL) {
+		return 0;
+	}
+	const char *const parts[] = { db->host, db->dbname, db->user };
+	uint64_t hash = db->port;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const char *part = parts[i] ? parts[i] : "";
+		hash = XXH3_64bits_withSeed(part, strlen(part) + 1, hash);
+	}
+	return hash;
+}
+
+/* The server is somewhere else now: idle connections end at once, those in use when
+ * they are given back. */
+static void pool_retarget(struct pool *pool, const struct config *config)
+{
+	uint64_t target = pool_target(config, pool->shared);
+	if (target == pool->target) {
+		return;
+	}
+	pool->target = target;
+	dlist_each (l, tmp, &pool->idle) {
+		server_close(container_of(l, struct server, link), SERVER_CLOSE_RELOAD);
+	}
+}
+
 void upstream_reload(struct upstream *up, const struct config *config)
 {
 	up->config = config;
 	dlist_each (l, tmp, &up->all) {
 		struct pool *pool = container_of(l, struct pool, link);
 		pool_limits(pool->shared, config);
+		pool_retarget(pool, config);
 		pool_grow(pool);
 	}
 }
@@ -751,6 +796,7 @@ struct pool *pool_find(struct upstream *up, struct span database, struct span us
 	}
 	pool->shared = shared;
 	pool->upstream = up;
+	pool->target = pool_target(up->config, shared);
 	dlist_init(&pool->idle);
 	dlist_init(&pool->busy);
 	dlist_init(&pool->waiting);

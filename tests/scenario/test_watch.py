@@ -9,6 +9,7 @@ import socket
 import subprocess
 
 import pytest
+from servers import wait_for
 
 RECENT = "SELECT id, body FROM messages WHERE channel_id = {} ORDER BY id DESC LIMIT 50"
 
@@ -129,3 +130,20 @@ def test_reload(pgrecall, database):
         ask(client, "SELECT 1")
         assert proxy.metric("config_last_reload_successful") == 0
         assert proxy.metric("config_reloads_total", result="rejected") == 1
+
+
+def test_reload_moves_a_database(pgrecall, database, empty_database):
+    """The same name leads to another server from the reload on, for old clients as well."""
+    empty_database.psql("CREATE TABLE users (id int, name text); INSERT INTO users VALUES (1, 'moved')")
+    proxy = pgrecall(cache={"default": "on"})
+    proxy.warm(database.name)
+    text = "SELECT name FROM users WHERE id = 1"
+    with proxy.connect(database.name) as client:
+        before = client.query(text)[1].values()
+        assert client.query(text)[1].values() == before != [b"moved"]
+        proxy.configure(databases={database.name: f"host=127.0.0.1 port={database.server.port} "
+                                                  f"dbname={empty_database.name}"})
+        proxy.reload()
+        wait_for(lambda: client.query(text)[1].values() == [b"moved"], 10, "the other server")
+        for _ in range(5):
+            assert client.query(text)[1].values() == [b"moved"]
