@@ -120,9 +120,6 @@ struct pool {
 	uint64_t target; /* stands for where the configuration says the server is */
 };
 
-void pools_init(struct pools *pools, unsigned max);
-void pools_fini(struct pools *pools);
-
 int upstream_start(struct upstream *upstream) MUST_CHECK;
 /* Closes every connection of the worker, idle or not. */
 void upstream_stop(struct upstream *upstream);

@@ -18,6 +18,7 @@
 #include "proxy/users.h"
 #include "proxy/worker.h"
 #include "upstream/context.h"
+#include "upstream/pools.h"
 
 /* Descriptors: one a client, one a server connection, and some of our own. */
 static void proxy_raise_descriptors(const struct config *config)

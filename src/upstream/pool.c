@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/clock.h"
 #include "base/close_reason.h"
 #include "base/config.h"
@@ -20,6 +17,7 @@
 #include "upstream/connect.h"
 #include "upstream/context.h"
 #include "upstream/pool_peers.h"
+#include "upstream/pools.h"
 #include "upstream/server.h"
 #include "upstream/welcome.h"
 
@@ -624,48 +622,11 @@ void upstream_stop(struct upstream *up)
 	}
 }
 
-static void pool_limits(struct pool_shared *shared, const struct config *config)
-{
-	const struct config_database *db =
-	    config_find_database(config, span_str(shared->database));
-	if (db == NULL) {
-		atomic_store(&shared->min, 0);
-		return;
-	}
-	const struct config_user *user =
-	    config_find_user(config, span_str(shared->user));
-	unsigned max = db->pool_size;
-	if (user != NULL && user->pool_size != 0 && !db->has_pool_size) {
-		max = user->pool_size;
-	}
-	unsigned min = db->min_pool_size < max ? db->min_pool_size : max;
-	atomic_store(&shared->max, max);
-	atomic_store(&shared->min, min);
-}
-
-/* Where the configuration says that the pool's server is. */
-static uint64_t pool_target(const struct config *config,
-			    const struct pool_shared *shared)
-{
-	const struct config_database *db =
-	    config_find_database(config, span_str(shared->database));
-	if (db == NULL) {
-		return 0;
-	}
-	const char *const parts[] = { db->host, db->dbname, db->user };
-	uint64_t hash = db->port;
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		const char *part = parts[i] ? parts[i] : "";
-		hash = XXH3_64bits_withSeed(part, strlen(part) + 1, hash);
-	}
-	return hash;
-}
-
 /* The server is somewhere else now: idle connections end at once, those in use when
  * they are given back. */
 static void pool_retarget(struct pool *pool, const struct config *config)
 {
-	uint64_t target = pool_target(config, pool->shared);
+	uint64_t target = pools_target(config, pool->shared);
 	if (target == pool->target) {
 		return;
 	}
@@ -680,112 +641,20 @@ void upstream_reload(struct upstream *up, const struct config *config)
 	up->config = config;
 	dlist_each (l, tmp, &up->all) {
 		struct pool *pool = container_of(l, struct pool, link);
-		pool_limits(pool->shared, config);
+		pools_limits(pool->shared, config);
 		pool_retarget(pool, config);
 		pool_grow(pool);
 	}
 }
 
-/* The registry */
-
-void pools_init(struct pools *pools, unsigned max)
-{
-	*pools = (struct pools){ .max = max };
-	pthread_mutex_init(&pools->lock, NULL);
-	dlist_init(&pools->all);
-}
-
-static void pool_shared_free(struct pool_shared *shared)
-{
-	pthread_mutex_destroy(&shared->lock);
-	welcome_unref(shared->welcome);
-	context_unref(shared->base);
-	free(shared->database);
-	free(shared->user);
-	free(shared->password);
-	free(shared);
-}
-
-void pools_fini(struct pools *pools)
-{
-	struct dlist *l;
-	while ((l = dlist_pop_head(&pools->all)) != NULL) {
-		pool_shared_free(container_of(l, struct pool_shared, link));
-	}
-	pthread_mutex_destroy(&pools->lock);
-}
-
-static struct pool_shared *pool_shared_new(const struct config *config,
-					   struct span database, struct span user)
-{
-	const struct config_database *db = config_find_database(config, database);
-	if (db == NULL) {
-		return NULL;
-	}
-	struct pool_shared *shared = aligned_alloc(64, sizeof(*shared));
-	if (shared == NULL) {
-		return NULL;
-	}
-	memset(shared, 0, sizeof(*shared));
-	pthread_mutex_init(&shared->lock, NULL);
-	shared->database = strndup((const char *)database.p, database.n);
-	shared->user = strndup((const char *)user.p, user.n);
-	shared->db_index = (uint16_t)db->index;
-	dlist_init(&shared->link);
-	if (shared->database == NULL || shared->user == NULL) {
-		pool_shared_free(shared);
-		return NULL;
-	}
-	pool_limits(shared, config);
-	return shared;
-}
-
-static void pool_set_password(struct pool_shared *shared, const char *password)
-{
-	pthread_mutex_lock(&shared->lock);
-	if (password != NULL &&
-	    (shared->password == NULL || strcmp(shared->password, password) != 0)) {
-		char *copy = strdup(password);
-		if (copy != NULL) {
-			free(shared->password);
-			shared->password = copy;
-		}
-	}
-	pthread_mutex_unlock(&shared->lock);
-}
-
-static struct pool_shared *pools_get(struct pools *pools, const struct config *config,
-				     struct span database, struct span user)
-{
-	struct pool_shared *found = NULL;
-	pthread_mutex_lock(&pools->lock);
-	dlist_each (l, tmp, &pools->all) {
-		struct pool_shared *shared = container_of(l, struct pool_shared, link);
-		if (span_eq_str(database, shared->database) &&
-		    span_eq_str(user, shared->user)) {
-			found = shared;
-			break;
-		}
-	}
-	if (found == NULL && pools->n < pools->max) {
-		found = pool_shared_new(config, database, user);
-		if (found != NULL) {
-			dlist_push_tail(&pools->all, &found->link);
-			pools->n++;
-		}
-	}
-	pthread_mutex_unlock(&pools->lock);
-	return found;
-}
-
 struct pool *pool_find(struct upstream *up, struct span database, struct span user,
 		       const char *password)
 {
-	struct pool_shared *shared = pools_get(up->pools, up->config, database, user);
+	struct pool_shared *shared =
+	    pools_get(up->pools, up->config, database, user, password);
 	if (shared == NULL) {
 		return NULL;
 	}
-	pool_set_password(shared, password);
 	struct pool *pool = pool_of_shared(up, shared);
 	if (pool != NULL) {
 		return pool;
@@ -796,7 +665,7 @@ struct pool *pool_find(struct upstream *up, struct span database, struct span us
 	}
 	pool->shared = shared;
 	pool->upstream = up;
-	pool->target = pool_target(up->config, shared);
+	pool->target = pools_target(up->config, shared);
 	dlist_init(&pool->idle);
 	dlist_init(&pool->busy);
 	dlist_init(&pool->waiting);

@@ -1,0 +1,28 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* The registry of pools: what all workers share of each (database, user), made at the
+ * first login and kept as long as the process. */
+
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct config;
+struct pool_shared;
+struct pools;
+
+/* At most MAX pools. */
+void pools_init(struct pools *pools, unsigned max);
+void pools_fini(struct pools *pools);
+/* The shared part for a client of DATABASE and USER, made when it is not there;
+ * PASSWORD (towards the server) replaces the one known, NULL keeps it.  NULL: unknown
+ * database, too many pools or no memory. */
+struct pool_shared *pools_get(struct pools *pools, const struct config *config,
+			      struct span database, struct span user,
+			      const char *password);
+/* Sets the sizes that CONFIG gives. */
+void pools_limits(struct pool_shared *shared, const struct config *config);
+/* Stands for where the configuration says that the pool's server is. */
+uint64_t pools_target(const struct config *config, const struct pool_shared *shared);
