@@ -73,6 +73,7 @@ struct client {
 	bool portal_is_hit;	  /* the unnamed portal was answered from the cache */
 	uint64_t sync_at;	  /* position of the last Sync or Query sent; see
 				     proxy/names.h */
+	uint64_t inject_at;	  /* position of the last Parse that we injected */
 	bool session_mode;
 	bool refind;	 /* the configuration has changed: look the database up again */
 	bool is_surplus; /* over max_client_conn: refused once it has said who it is */

@@ -31,6 +31,12 @@ enum acquired client_acquire(struct client *client);
 uint64_t client_position(const struct client *client);
 /* True when an earlier group, whose fate is not known yet, has changed what NAME is. */
 bool client_name_is_open(struct client *client, struct span name);
+/* True when an earlier group, whose fate is not known yet, was to bring STATEMENT,
+ * which the client calls NAME, to the server without having been asked to. */
+bool client_is_injecting(struct client *client, const struct statement *statement,
+			 struct span name);
+/* True when a Parse of STATEMENT is in such a group, whoever asked for it. */
+bool client_is_parsing(struct client *client, const struct statement *statement);
 /* The fate of what was sent is needed to go on: the message at hand comes again when
  * it is known. */
 void client_wait_answers(struct client *client);

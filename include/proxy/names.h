@@ -51,6 +51,8 @@ struct named *names_find(struct names *names, struct span name);
 struct span names_of_id(const struct names *names, uint64_t id);
 /* True when PLAN is, or has in it, a DEALLOCATE of a name that is here. */
 bool names_are_deallocated(struct names *names, const struct plan *plan);
+/* The server connection does not have the statement with that id after all. */
+void names_leave_server(struct names *names, uint64_t id);
 /* True when one more name is too many; the unnamed statement always fits. */
 bool names_are_full(const struct names *names, struct span name);
 /* True when NAME was changed before position SYNC_AT and that may still be undone. */

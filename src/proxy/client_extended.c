@@ -286,6 +286,16 @@ static void unit_forward(struct client *client, const struct unit *unit,
 	(void)client_send_execute(client, &unit->execute_frame, query, request->plan);
 }
 
+/* Whether the server has the unit's statement hangs on an earlier group. */
+static bool unit_is_open(struct client *client, const struct unit *unit,
+			 const struct statement *statement)
+{
+	if (unit->has_parse) {
+		return unit->parse.name.n > 0 && client_is_parsing(client, statement);
+	}
+	return client_is_injecting(client, statement, unit->bind.statement);
+}
+
 static size_t client_unit(struct client *client, const struct unit *unit,
 			  struct statement *statement)
 {
@@ -315,6 +325,10 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 	size_t taken;
 	if (!client_has_server(client, unit->size, &taken)) {
 		return taken;
+	}
+	if (unit_is_open(client, unit, statement)) {
+		client_wait_answers(client);
+		return 0;
 	}
 	if (request.plan == NULL) {
 		query_plan(client, &request);
@@ -397,12 +411,16 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return 0;
 	}
-	if (!client_too_many_names(client, parse.name) &&
-	    client_send_parse(client, frame, &parse, statement)) {
+	taken = frame->size;
+	if (parse.name.n > 0 && client_is_parsing(client, statement)) {
+		client_wait_answers(client);
+		taken = 0;
+	} else if (!client_too_many_names(client, parse.name) &&
+		   client_send_parse(client, frame, &parse, statement)) {
 		(void)client_put_name(client, parse.name, statement, true);
 	}
 	statement_unref(statement);
-	return frame->size;
+	return taken;
 }
 
 /* A statement that we do not know, or that cannot be read, may still be one: PREPARE
@@ -488,6 +506,10 @@ size_t client_bind_portal(struct client *client, struct span in,
 	if (!client_has_server(client, frame->size, &taken)) {
 		return taken;
 	}
+	if (client_is_injecting(client, statement, bind.statement)) {
+		client_wait_answers(client);
+		return 0;
+	}
 	/* values that cannot be read are PostgreSQL's to refuse */
 	struct request request = { .text = statement_text(statement),
 				   .statement = statement,
@@ -543,6 +565,12 @@ size_t client_describe(struct client *client, struct span in, const struct frame
 	if (acquired == ACQUIRE_FAILED) {
 		client_batch_failed(client);
 	} else if (target.kind == 'S') {
+		struct statement *statement =
+		    session_statement(&client->session, target.name);
+		if (client_is_injecting(client, statement, target.name)) {
+			client_wait_answers(client);
+			return 0;
+		}
 		(void)client_describe_statement(client, frame, target.name);
 	} else {
 		(void)client_send_plain(client, frame);
@@ -698,6 +726,10 @@ static size_t client_large_bind(struct client *client, struct span in,
 	if (acquired == ACQUIRE_FAILED) {
 		client_batch_failed(client);
 		return client_pass_rest(client, in, frame, 0, true);
+	}
+	if (client_is_injecting(client, statement, bind.statement)) {
+		client_wait_answers(client);
+		return 0;
 	}
 	struct request request = { .text = statement_text(statement),
 				   .statement = statement };

@@ -125,6 +125,7 @@ static void client_bind(struct client *client, struct server *server)
 	require(server->state == SERVER_BUSY && server->client == NULL);
 	client->server = server;
 	server->client = client;
+	client->sync_at = client->inject_at = 0; /* positions of this server */
 	client_move(client, CLIENT_BOUND);
 }
 
@@ -197,6 +198,42 @@ bool client_name_is_open(struct client *client, struct span name)
 	}
 	names_settle(names, client->server->owed.n_popped);
 	return names_are_open(names, name, client->sync_at);
+}
+
+/* A Parse with one of these flags (0: any), and ID, stands before the last Sync. */
+static bool client_has_parse_before_sync(struct client *client, uint8_t flags,
+					 uint64_t id)
+{
+	struct owed_queue *owed = &client->server->owed;
+	for (uint32_t i = 0; i < owed->n && owed->n_popped + i < client->sync_at; i++) {
+		const struct owed *item = owed_at(owed, i);
+		if (item->kind == 'P' && item->statement_id == id &&
+		    (flags == 0 || (item->flags & flags) != 0)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool client_is_injecting(struct client *client, const struct statement *statement,
+			 struct span name)
+{
+	const struct server *server = client->server;
+	if (client->inject_at <= server->owed.n_popped) {
+		return false;
+	}
+	if (name.n == 0) {
+		return server->unnamed_id == statement->id &&
+		       client_has_parse_before_sync(client, OWED_SWALLOW, 0);
+	}
+	return client_has_parse_before_sync(client, OWED_SWALLOW, statement->id);
+}
+
+bool client_is_parsing(struct client *client, const struct statement *statement)
+{
+	return client->server->owed.n > 0 &&
+	       prepared_use(&client->server->prepared, statement->id) &&
+	       client_has_parse_before_sync(client, 0, statement->id);
 }
 
 void client_wait_answers(struct client *client)
@@ -376,6 +413,7 @@ static bool client_inject_parse(struct client *client, struct statement *stateme
 			owed_at(&server->owed, server->owed.n - 1)->statement_id =
 			    statement->id;
 		}
+		client->inject_at = server->owed.n_pushed;
 		stream_put(&server->stream, buf_span(&message));
 		server->unsynced = true;
 		metric_add(&metrics_database(client->worker->metrics,

@@ -80,6 +80,16 @@ struct span names_of_id(const struct names *names, uint64_t id)
 	return span_make(NULL, 0);
 }
 
+void names_leave_server(struct names *names, uint64_t id)
+{
+	struct named *named;
+	map_each (named, at, &names->map) {
+		if (named->statement->id == id) {
+			named->on_server = false;
+		}
+	}
+}
+
 bool names_are_deallocated(struct names *names, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n_parts; i++) {

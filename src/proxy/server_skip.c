@@ -33,6 +33,10 @@ void server_undo_item(struct server *server, const struct owed *item)
 			server->unnamed_id = 0;
 		} else {
 			prepared_remove(&server->prepared, item->statement_id);
+			if (server->client != NULL) {
+				names_leave_server(&server->client->session.names,
+						   item->statement_id);
+			}
 		}
 	}
 	if (item->kind == 'C' && item->statement_id != 0 &&
