@@ -11,6 +11,9 @@
 
 #include "base/span.h"
 
+/* A Bind that fails: behind it, what a batch has done is not committed by its Sync. */
+#define SERVER_FAIL_BATCH SPAN_LIT("B\0\0\0\31\0pgrecall_fail\0\0\0\0\0\0\0")
+
 struct buf;
 struct names;
 struct owed;

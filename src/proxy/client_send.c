@@ -13,6 +13,7 @@
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
 #include "proxy/query.h"
+#include "proxy/server_skip.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
@@ -512,10 +513,8 @@ void client_fail_batch(struct client *client, const char *sqlstate, const char *
 			       client->session.tx_status == 'T')) {
 		/* what the server did in this batch must not be committed by its Sync,
 		 * and an open transaction fails */
-		writer_bind_head(&message, SPAN_LIT(""), SPAN_LIT("pgrecall_fail"), 6);
-		buf_append(&message, "\0\0\0\0\0\0", 6);
 		if (client_owe(client, 'B', OWED_SWALLOW | OWED_OURS, NULL, NULL)) {
-			stream_put(&server->stream, buf_span(&message));
+			stream_put_static(&server->stream, SERVER_FAIL_BATCH);
 			server->unsynced = true;
 		}
 	}

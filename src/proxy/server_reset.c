@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
+#include "proxy/server_skip.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
 #include "upstream/connect.h"
@@ -154,14 +155,18 @@ void server_reset_forget(struct server *server)
 
 /* The reset: each answer comes back here until nothing is left to do. */
 
+/* Ends the batch that the client has left open.  PostgreSQL would have undone it when
+ * the connection was lost, so it must fail (T-53). */
 static bool server_send_sync(struct server *server)
 {
+	struct owed fail = { .kind = 'B', .flags = OWED_SWALLOW | OWED_OURS };
 	struct owed item = { .kind = 'S', .flags = OWED_SWALLOW };
-	if (owed_push(&server->owed, item) < 0) {
+	if (owed_push(&server->owed, fail) < 0 || owed_push(&server->owed, item) < 0) {
 		server_close(server, SERVER_CLOSE_OUT_OF_MEMORY);
 		return false;
 	}
 	server->unsynced = false;
+	stream_put_static(&server->stream, SERVER_FAIL_BATCH);
 	stream_put_static(&server->stream, WIRE_SYNC);
 	return true;
 }
