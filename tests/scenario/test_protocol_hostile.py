@@ -13,9 +13,9 @@ import pytest
 import wire
 from servers import wait_for
 from wire import (bind, close, copy_data, copy_done, copy_fail, describe, execute, flush, message,
+                  parse, query, sync, terminate)
 
 pytestmark = pytest.mark.skipif("HOSTILE" not in os.environ, reason="a minute and a half of hostile clients: HOSTILE=1")
-                  parse, query, sync, terminate)
 
 POOL = 3
 BATCH = [parse("s", "SELECT v FROM h WHERE id = $1"), describe("S", "s"), bind("p", "s", [b"1"]),
