@@ -26,7 +26,3 @@ size_t client_close_target(struct client *client, struct span in,
 			   const struct frame *frame);
 size_t client_flush(struct client *client, struct span in, const struct frame *frame);
 size_t client_sync(struct client *client, struct span in, const struct frame *frame);
-/* A message of the extended protocol that is too large to be kept whole: only its
- * beginning is there, and the rest passes as it arrives. */
-size_t client_large_extended(struct client *client, struct span in,
-			     const struct frame *frame);

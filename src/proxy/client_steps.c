@@ -30,6 +30,7 @@
 #include "proxy/client.h"
 #include "proxy/client_extended.h"
 #include "proxy/client_find.h"
+#include "proxy/client_large.h"
 #include "proxy/client_send.h"
 #include "proxy/query.h"
 #include "proxy/server_copy.h"

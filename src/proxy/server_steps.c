@@ -17,55 +17,30 @@
 
 #include "proxy/server_steps.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/config.h"
-#include "base/log.h"
-#include "base/metrics.h"
-#include "net/timer.h"
 #include "proxy/client.h"
 #include "proxy/client_steps.h"
-#include "proxy/database.h"
 #include "proxy/query.h"
 #include "proxy/server_commit.h"
 #include "proxy/server_copy.h"
 #include "proxy/server_reset.h"
-#include "proxy/server_skip.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
+#include "server_steps_priv.h"
 #include "upstream/server.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
 #include "wire/writer.h"
 
-#define SERVER_MAX_LEN 0x7FFFFFFFU /* PostgreSQL's own messages are smaller */
-#define SERVER_WHOLE_MAX \
-	(1U << 20) /* control messages up to this size are kept whole */
-
-/* What becomes of the frame at hand. */
-enum verdict {
-	PASS, /* to the client, when there is one and it asked */
-	SWALLOW,
-	HOLD,	/* not yet: come again with more, or when Redis has answered */
-	CLOSED, /* the server connection is gone */
-};
-
-/* The walk over one read: a run of bytes for the client that has not been passed on. */
-struct walk {
-	struct server *server;
-	struct span in;
-	size_t at;  /* the frame at hand */
-	size_t run; /* first byte of the run */
-};
-
-static struct worker *server_worker(const struct server *server)
+struct worker *server_worker(const struct server *server)
 {
 	return server->pool->upstream->owner;
 }
 
-static void walk_flush(struct walk *walk)
+void walk_flush(struct walk *walk)
 {
 	struct client *client = walk->server->client;
 	if (walk->at > walk->run && client != NULL) {
@@ -85,7 +60,7 @@ static bool server_nothing_follows(struct server *server)
 	       (server->owed.n == 1 && owed_head(&server->owed)->kind == 'S');
 }
 
-static void server_item_done(struct walk *walk)
+void server_item_done(struct walk *walk)
 {
 	struct server *server = walk->server;
 	struct owed item = owed_pop(&server->owed);
@@ -100,8 +75,7 @@ static void server_item_done(struct walk *walk)
 	server->query_sent_ns = clock_now_ns();
 }
 
-/* Replies of ours whose turn has come: behind the run, and behind the frame at hand. */
-static void server_send_replies(struct walk *walk, size_t frame_size)
+void server_send_replies(struct walk *walk, size_t frame_size)
 {
 	struct client *client = walk->server->client;
 	if (client == NULL || replies_are_empty(&client->replies)) {
@@ -111,276 +85,6 @@ static void server_send_replies(struct walk *walk, size_t frame_size)
 	walk_flush(walk);
 	walk->at -= frame_size;
 	replies_send(&client->replies, walk->server->owed.n_popped, &client->stream);
-}
-
-/* Errors */
-
-static void server_record_error(struct server *server, struct owed *head,
-				const struct frame *frame, bool *fatal)
-{
-	struct message_error error;
-	*fatal = false;
-	if (!frame->complete || message_read_error(frame->body, &error) != 0) {
-		return;
-	}
-	*fatal = span_eq_str(error.severity, "FATAL") ||
-		 span_eq_str(error.severity, "PANIC");
-	if (head != NULL && head->query != NULL) {
-		snprintf(head->query->sqlstate, sizeof(head->query->sqlstate), "%.*s",
-			 (int)(error.sqlstate.n < 5 ? error.sqlstate.n : 5),
-			 (const char *)error.sqlstate.p);
-		if (head->query->sqlstate[0] == 0) {
-			snprintf(head->query->sqlstate, sizeof(head->query->sqlstate),
-				 "XX000");
-		}
-	}
-}
-
-/* Refused, or interrupted: the server's end or a cancel request came just then.  The
- * client is told what the server said. */
-static enum verdict server_settings_failed(struct server *server,
-					   const struct frame *frame, bool fatal)
-{
-	struct client *client = server->client;
-	struct message_error error = { 0 };
-	char sqlstate[6] = "";
-	char text[320];
-	server->dirty = true;
-	if (frame->complete && message_read_error(frame->body, &error) == 0) {
-		snprintf(sqlstate, sizeof(sqlstate), "%.*s", (int)error.sqlstate.n,
-			 (const char *)error.sqlstate.p);
-	}
-	snprintf(text, sizeof(text), "cannot set the session's parameters: %.*s",
-		 (int)(error.message.n < 256 ? error.message.n : 256),
-		 (const char *)error.message.p);
-	if (client != NULL) {
-		client_close_text(client,
-				  fatal ? CLIENT_CLOSE_SERVER_FAILED
-					: CLIENT_CLOSE_BAD_PARAMETER,
-				  sqlstate[0] ? sqlstate : NULL, text);
-	}
-	return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
-}
-
-/* An error may name the statement as the server knows it; the client is told its own
- * name. */
-static enum verdict server_pass_error(struct walk *walk, const struct frame *frame)
-{
-	struct client *client = walk->server->client;
-	struct buf renamed;
-	if (client == NULL || client->session_mode || !frame->complete) {
-		return PASS;
-	}
-	buf_init(&renamed, frame->size + NAMES_MAX_LEN);
-	bool is_renamed =
-	    server_rename_error(&client->session.names, frame->body, &renamed);
-	if (is_renamed) {
-		walk_flush(walk);
-		stream_put(&client->stream, buf_span(&renamed));
-	}
-	buf_fini(&renamed);
-	return is_renamed ? SWALLOW : PASS;
-}
-
-static enum verdict server_on_error(struct walk *walk, const struct frame *frame)
-{
-	struct server *server = walk->server;
-	struct owed *head = owed_head(&server->owed);
-	bool fatal;
-	server_record_error(server, head, frame, &fatal);
-	if (fatal && server->client != NULL) {
-		server->client->told_fatal = true;
-	}
-	if (head == NULL) {
-		return PASS; /* idle, and told to go: 57P01 and the like */
-	}
-	server->copy_in = false;
-	if (head->flags & OWED_SETTINGS) {
-		head->failed = true;
-		return server_settings_failed(server, frame, fatal);
-	}
-	if (head->kind == 'Q' || head->kind == 'F' || head->kind == 'S') {
-		head->failed = true;
-		server_keeps_statements(server, head);
-		return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
-	}
-	if (fatal) {
-		/* a commit of its may have happened: told by server_closing() */
-		head->failed = true;
-		return PASS;
-	}
-	if (!server_commit_decide(server, head, false)) {
-		return HOLD;
-	}
-	bool ours = head->flags & OWED_OURS;
-	uint64_t at = server->owed.n_popped;
-	struct owed failed = owed_pop(&server->owed);
-	server_undo_item(server, &failed);
-	if (failed.query != NULL) {
-		query_finish(server_worker(server), failed.query);
-	}
-	server_drop_batch(server, at);
-	if (failed.kind == 'P' && failed.statement_id == 0 && server->client != NULL &&
-	    !(failed.flags & OWED_SWALLOW)) {
-		/* the old one is gone, whatever became of the new one */
-		names_remove(&server->client->session.names, SPAN_LIT(""), 0);
-	}
-	return ours ? SWALLOW : server_pass_error(walk, frame);
-}
-
-/* ReadyForQuery */
-
-static enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
-{
-	struct server *server = walk->server;
-	struct owed *head = owed_head(&server->owed);
-	uint8_t status;
-	if (head == NULL ||
-	    (head->kind != 'Q' && head->kind != 'S' && head->kind != 'F') ||
-	    message_read_ready(frame->body, &status) != 0) {
-		server_close(server, SERVER_CLOSE_PROTOCOL);
-		return CLOSED;
-	}
-	bool rolled_back = head->failed || server->rolled_back;
-	if (!server_commit_decide(server, head, !rolled_back)) {
-		return HOLD;
-	}
-	uint8_t flags = head->flags;
-	bool failed = head->failed;
-	server->rolled_back = false;
-	server->tx_status = (char)status;
-	server->copy_in = false;
-	server_item_done(walk);
-	server_send_replies(walk, flags & OWED_SWALLOW ? 0 : frame->size);
-	if (failed && server->reset_sent) {
-		server_close(server, SERVER_CLOSE_RESET_FAILED);
-		return CLOSED;
-	}
-	struct client *client = server->client;
-	if (flags & OWED_PROBE) {
-		server_probe_done(server, failed);
-		return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
-	}
-	if (client == NULL || (flags & OWED_SWALLOW)) {
-		return flags & OWED_SWALLOW ? SWALLOW : PASS;
-	}
-	if (status == 'I') { /* a transaction has ended */
-		client->groups_failed = client->groups_failed || rolled_back;
-		client->groups_ok = client->groups_ok || !rolled_back;
-	}
-	return PASS;
-}
-
-/* After ReadyForQuery has been put on the run: the session, and perhaps the release. */
-static void server_after_ready(struct server *server)
-{
-	struct client *client = server->client;
-	if (client == NULL) {
-		if (server->state == SERVER_RESET) {
-			server_reset(server);
-		}
-		return;
-	}
-	if (server->owed.n > 0) {
-		return;
-	}
-	if (client->settings_wait) { /* now its message may come */
-		client->settings_wait = false;
-		stream_resume(&client->stream);
-		return;
-	}
-	if (server->tx_status == 'I') {
-		metric_add(
-		    &metrics_database(server_worker(server)->metrics,
-				      server->pool->shared->db_index)
-			 ->transactions[client->groups_failed ? METRIC_OUTCOME_ROLLBACK
-							      : METRIC_OUTCOME_COMMIT],
-		    1);
-	}
-	struct context *fresh = session_ready(&client->session, server->tx_status,
-					      client->groups_ok, client->groups_failed);
-	if (server->tx_status == 'I') {
-		client->groups_ok = client->groups_failed = false;
-	}
-	if (fresh != NULL) {
-		context_unref(server->context);
-		server->context = fresh;
-	}
-	client_after_transaction(client);
-}
-
-/* CommandComplete */
-
-/* A simple statement that commits says CommandComplete and ReadyForQuery in one breath:
- * the former is kept until the latter is here, because it tells of the commit. */
-static bool server_ready_is_near(const struct walk *walk, const struct frame *frame)
-{
-	struct span left = span_skip(walk->in, walk->at + frame->size);
-	struct frame next;
-	while (frame_next(left, SERVER_MAX_LEN, &next) == FRAME_OK && next.complete) {
-		if (next.type != 'N' && next.type != 'S' && next.type != 'A') {
-			return true; /* Z, or another statement of the same text */
-		}
-		left = span_skip(left, next.size);
-	}
-	return left.n > 4 && left.p[0] != 'Z' && left.p[0] != 'N' && left.p[0] != 'S' &&
-	       left.p[0] != 'A';
-}
-
-static bool server_ready_follows(const struct walk *walk, const struct frame *frame)
-{
-	struct span left = span_skip(walk->in, walk->at + frame->size);
-	struct frame next;
-	while (frame_next(left, SERVER_MAX_LEN, &next) == FRAME_OK && next.complete) {
-		if (next.type == 'Z') {
-			return true;
-		}
-		if (next.type != 'N' && next.type != 'S' && next.type != 'A') {
-			return false;
-		}
-		left = span_skip(left, next.size);
-	}
-	return false;
-}
-
-static enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
-{
-	struct server *server = walk->server;
-	struct owed *head = owed_head(&server->owed);
-	if (head == NULL) {
-		server_close(server, SERVER_CLOSE_PROTOCOL);
-		return CLOSED;
-	}
-	bool swallow = head->flags & OWED_SWALLOW;
-	if (frame->type == 'C') {
-		server->rolled_back =
-		    frame->body.n >= 8 && memcmp(frame->body.p, "ROLLBACK", 8) == 0;
-	}
-	if (head->kind == 'Q' && head->commit != NULL) {
-		if (!server_ready_is_near(walk, frame)) {
-			return HOLD;
-		}
-		if (server_ready_follows(walk, frame) &&
-		    !server_commit_decide(server, head,
-					  !(head->failed || server->rolled_back))) {
-			return HOLD;
-		}
-	}
-	if (head->query != NULL && head->query->capture != NULL) {
-		if (frame->type == 'C') {
-			capture_add(head->query->capture, frame_bytes(frame));
-		} else {
-			head->query->capture->bad = true;
-		}
-	}
-	if (head->kind == 'E') {
-		if (!server_commit_decide(server, head, !server->rolled_back)) {
-			return HOLD;
-		}
-		server_item_done(walk);
-		server_send_replies(walk, swallow ? 0 : frame->size);
-	}
-	return swallow ? SWALLOW : PASS;
 }
 
 /* The rest */

@@ -1,0 +1,52 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* One message of the extended protocol on its way to the server: its name, its item,
+ * and what it does to the client.  Those that return bool return false after having
+ * closed the client. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/span.h"
+
+struct buf;
+struct client;
+struct frame;
+struct message_bind;
+struct message_parse;
+struct metrics_db;
+struct plan;
+struct query;
+struct statement;
+
+/* Bytes of a rewritten head, without the client's own name. */
+#define CLIENT_HEAD_MAX 128
+
+void client_malformed(struct client *client);
+bool client_send_plain(struct client *client, const struct frame *frame);
+/* Parse goes to the server unless it has the statement already. */
+bool client_send_parse(struct client *client, const struct frame *frame,
+		       const struct message_parse *parse, struct statement *statement);
+/* A Parse of a name that the client has: the server refuses it in its own words, after
+ * having looked at the text (T-59). */
+bool client_send_duplicate(struct client *client, const struct message_parse *parse,
+			   struct statement *there);
+/* Gives the client the statement, which its Parse is about to make or has made. */
+bool client_put_name(struct client *client, struct span name,
+		     struct statement *statement, bool is_sent);
+bool client_too_many_names(struct client *client, struct span name);
+bool client_send_bind(struct client *client, const struct frame *frame,
+		      const struct message_bind *bind, struct statement *statement);
+/* Execute, with what is measured and what it may commit.  Facts of the bound statement
+ * were noted with Bind, so they are in flight before a commit can be. */
+bool client_send_execute(struct client *client, const struct frame *frame,
+			 struct query *query, const struct plan *plan);
+void client_set_portal(struct client *client, struct span portal, struct plan *plan,
+		       bool is_hit);
+/* Answers for a client that could not get a server connection. */
+void client_batch_failed(struct client *client);
+/* A server connection for the message, or unit, of SIZE bytes at hand.  False: *TAKEN
+ * is what the step returns, 0 while the client waits. */
+bool client_has_server(struct client *client, size_t size, size_t *taken);

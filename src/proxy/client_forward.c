@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/client_forward.h"
+
+#include <string.h>
+
+#include "base/config.h"
+#include "base/metrics.h"
+#include "proxy/client.h"
+#include "proxy/client_send.h"
+#include "proxy/client_steps.h"
+#include "proxy/query.h"
+#include "proxy/worker.h"
+#include "sql/plan.h"
+#include "upstream/server.h"
+#include "upstream/statement.h"
+#include "wire/frame.h"
+#include "wire/messages.h"
+#include "wire/writer.h"
+
+void client_malformed(struct client *client)
+{
+	client_close_text(client, CLIENT_CLOSE_PROTOCOL, NULL,
+			  "invalid message format");
+}
+
+static struct metrics_db *client_metrics(struct client *client)
+{
+	return metrics_database(client->worker->metrics,
+				client->pool->shared->db_index);
+}
+
+/* A message with another name in front of the rest of it. */
+static void client_put_head(struct client *client, struct buf *head, struct span rest)
+{
+	stream_put(&client->server->stream, buf_span(head));
+	stream_put_borrow(&client->server->stream, rest);
+}
+
+bool client_send_plain(struct client *client, const struct frame *frame)
+{
+	if (!client_owe(client, frame->type, 0, NULL, NULL)) {
+		return false;
+	}
+	client->server->unsynced = true;
+	stream_put_borrow(&client->server->stream, frame_bytes(frame));
+	return true;
+}
+
+/* True when the transaction has failed, or may have: then only the server can say
+ * whether it takes a Parse. */
+static bool client_may_have_failed(const struct client *client)
+{
+	char status = client->session.tx_status;
+	return status == 'E' || (client->server->owed.n > 0 &&
+				 (status != 'I' || client->session.tx_begun));
+}
+
+/* A Parse by another name (""), or none, than the client gave. */
+static bool client_send_parse_as(struct client *client, struct span name,
+				 const struct message_parse *parse, uint64_t id)
+{
+	struct server *server = client->server;
+	if (!client_owe(client, 'P', 0, NULL, NULL)) {
+		return false;
+	}
+	owed_at(&server->owed, server->owed.n - 1)->statement_id = id;
+	struct buf head;
+	buf_init(&head, CLIENT_HEAD_MAX + name.n);
+	writer_parse_head(&head, name, parse->rest.n);
+	client_put_head(client, &head, parse->rest);
+	buf_fini(&head);
+	server->unsynced = true;
+	return true;
+}
+
+bool client_send_parse(struct client *client, const struct frame *frame,
+		       const struct message_parse *parse, struct statement *statement)
+{
+	struct server *server = client->server;
+	bool is_ours = parse->name.n > 0 && !client->session_mode;
+	metric_add(&client_metrics(client)->prepared_parses[METRIC_SIDE_CLIENT], 1);
+	if (is_ours && prepared_use(&server->prepared, statement->id)) {
+		if (!client_may_have_failed(client)) {
+			client_reply(client, WIRE_PARSE_COMPLETE);
+			return client_is_open(client);
+		}
+		server->unnamed_id = statement->id;
+		return client_send_parse_as(client, SPAN_LIT(""), parse, OWED_NAMED);
+	}
+	metric_add(&client_metrics(client)->prepared_parses[METRIC_SIDE_SERVER], 1);
+	if (is_ours) {
+		return client_note_prepared(client, statement->id) &&
+		       client_send_parse_as(client, span_str(statement->name), parse,
+					    statement->id);
+	}
+	if (parse->name.n == 0) {
+		server->unnamed_id = statement->id;
+	}
+	if (!client_send_plain(client, frame)) {
+		return false;
+	}
+	if (parse->name.n > 0) {
+		owed_at(&server->owed, server->owed.n - 1)->statement_id = OWED_NAMED;
+	}
+	return true;
+}
+
+bool client_send_duplicate(struct client *client, const struct message_parse *parse,
+			   struct statement *there)
+{
+	return client_ensure_prepared(client, there, parse->name) &&
+	       client_send_parse_as(client,
+				    client_server_name(client, there, parse->name),
+				    parse, OWED_NAMED);
+}
+
+bool client_put_name(struct client *client, struct span name,
+		     struct statement *statement, bool is_sent)
+{
+	struct named *named =
+	    names_put(&client->session.names, name, statement, client_position(client));
+	if (named == NULL) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	named->on_server = is_sent && client->session_mode;
+	return true;
+}
+
+bool client_too_many_names(struct client *client, struct span name)
+{
+	if (!names_are_full(&client->session.names, name)) {
+		return false;
+	}
+	client_fail_batch(client, "53400", "too many prepared statements");
+	return true;
+}
+
+bool client_send_bind(struct client *client, const struct frame *frame,
+		      const struct message_bind *bind, struct statement *statement)
+{
+	struct server *server = client->server;
+	if ((!client->session_mode &&
+	     !client_inject_names(client, statement->plan, OWED_SWALLOW)) ||
+	    !client_ensure_prepared(client, statement, bind->statement) ||
+	    !client_owe(client, 'B', 0, NULL, NULL)) {
+		return false;
+	}
+	server->unsynced = true;
+	if (bind->statement.n == 0 || client->session_mode) {
+		stream_put_borrow(&server->stream, frame_bytes(frame));
+		return true;
+	}
+	struct buf head;
+	buf_init(&head, CLIENT_HEAD_MAX + bind->portal.n);
+	writer_bind_head(&head, bind->portal, span_str(statement->name), bind->rest.n);
+	client_put_head(client, &head, bind->rest);
+	buf_fini(&head);
+	return true;
+}
+
+bool client_send_execute(struct client *client, const struct frame *frame,
+			 struct query *query, const struct plan *plan)
+{
+	struct commit *commit;
+	if (!client_begin_commit(client, plan, true, &commit)) {
+		query_free(query);
+		return false;
+	}
+	if (!client_owe(client, 'E', 0, query, commit)) {
+		return false;
+	}
+	client->server->unsynced = true;
+	stream_put_borrow(&client->server->stream, frame_bytes(frame));
+	client_note_sent(client, plan);
+	return true;
+}
+
+void client_set_portal(struct client *client, struct span portal, struct plan *plan,
+		       bool is_hit)
+{
+	if (portal.n == 0) {
+		plan_unref(client->portal_plan);
+		client->portal_plan = plan ? plan_ref(plan) : NULL;
+		client->portal_is_hit = is_hit;
+	} else if (plan != NULL && plan->kind == PLAN_COMMIT_PREPARED) {
+		/* its Execute does not know which */
+		struct writes *writes = &client->session.writes;
+		writes->any = writes->all = writes->ddl = true;
+	}
+}
+
+void client_batch_failed(struct client *client)
+{
+	struct pool_error error = client->wait_error;
+	client->wait_error.sqlstate[0] = 0;
+	client_fail_batch(client, error.sqlstate, error.message);
+}
+
+bool client_has_server(struct client *client, size_t size, size_t *taken)
+{
+	enum acquired acquired = client_acquire(client);
+	*taken = acquired == ACQUIRE_FAILED ? size : 0;
+	if (acquired == ACQUIRE_FAILED) {
+		client_batch_failed(client);
+	}
+	return acquired == ACQUIRED;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include "proxy/client_large.h"
+
+#include <string.h>
+
+#include "base/config.h"
+#include "base/metrics.h"
+#include "cache/entry.h"
+#include "proxy/client.h"
+#include "proxy/client_forward.h"
+#include "proxy/client_send.h"
+#include "proxy/query.h"
+#include "sql/plan.h"
+#include "upstream/server.h"
+#include "upstream/statement.h"
+#include "wire/frame.h"
+#include "wire/messages.h"
+#include "wire/writer.h"
+
+static size_t client_pass_rest(struct client *client, struct span in,
+			       const struct frame *frame, size_t skip, bool drop)
+{
+	client->pass_left = frame->size - skip;
+	client->pass_drop = drop;
+	size_t n = in.n - skip < client->pass_left ? in.n - skip : client->pass_left;
+	if (!drop) {
+		stream_put_borrow(&client->server->stream, span_make(in.p + skip, n));
+	}
+	client->pass_left -= n;
+	return skip + n;
+}
+
+/* A Bind with large values: the names are at its beginning, the values are not known.
+ */
+static size_t client_large_bind(struct client *client, struct span in,
+				const struct frame *frame)
+{
+	struct message_bind bind;
+	if (message_read_bind_names(frame->body, &bind) != 0) {
+		client_malformed(client);
+		return 0;
+	}
+	struct statement *statement =
+	    session_statement(&client->session, bind.statement);
+	if (statement == NULL) {
+		client_fail_batch(client, "26000", "prepared statement does not exist");
+		return client_pass_rest(client, in, frame, 0, true);
+	}
+	enum acquired acquired = client_acquire(client);
+	if (acquired == ACQUIRE_WAITS) {
+		return 0;
+	}
+	if (acquired == ACQUIRE_FAILED) {
+		client_batch_failed(client);
+		return client_pass_rest(client, in, frame, 0, true);
+	}
+	if (client_is_injecting(client, statement, bind.statement)) {
+		client_wait_answers(client);
+		return 0;
+	}
+	struct request request = { .text = statement_text(statement),
+				   .statement = statement };
+	query_plan(client, &request);
+	/* no values: every column unknown */
+	client_note_statement(client, &request, true);
+	client_set_portal(client, bind.portal, request.plan, false);
+	if (!client_ensure_prepared(client, statement, bind.statement) ||
+	    !client_owe(client, 'B', 0, NULL, NULL)) {
+		return 0;
+	}
+	client->server->unsynced = true;
+	size_t names = (size_t)(bind.rest.p - in.p);
+	struct buf head;
+	buf_init(&head, CLIENT_HEAD_MAX + bind.portal.n + bind.statement.n);
+	writer_bind_head(&head, bind.portal,
+			 client_server_name(client, statement, bind.statement),
+			 frame->size - names);
+	stream_put(&client->server->stream, buf_span(&head));
+	buf_fini(&head);
+	return client_pass_rest(client, in, frame, names, false);
+}
+
+size_t client_large_extended(struct client *client, struct span in,
+			     const struct frame *frame)
+{
+	if (frame->type == 'B') {
+		return client_large_bind(client, in, frame);
+	}
+	client_fail_batch(client, "54000", "message is larger than client_hold_max");
+	return client_pass_rest(client, in, frame, 0, true);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/client.h"
+#include "proxy/query.h"
+#include "proxy/server_commit.h"
+#include "proxy/server_skip.h"
+#include "proxy/writes.h"
+#include "server_steps_priv.h"
+#include "upstream/server.h"
+#include "wire/frame.h"
+#include "wire/messages.h"
+#include "wire/writer.h"
+
+static void server_record_error(struct server *server, struct owed *head,
+				const struct frame *frame, bool *fatal)
+{
+	struct message_error error;
+	*fatal = false;
+	if (!frame->complete || message_read_error(frame->body, &error) != 0) {
+		return;
+	}
+	*fatal = span_eq_str(error.severity, "FATAL") ||
+		 span_eq_str(error.severity, "PANIC");
+	if (head != NULL && head->query != NULL) {
+		snprintf(head->query->sqlstate, sizeof(head->query->sqlstate), "%.*s",
+			 (int)(error.sqlstate.n < 5 ? error.sqlstate.n : 5),
+			 (const char *)error.sqlstate.p);
+		if (head->query->sqlstate[0] == 0) {
+			snprintf(head->query->sqlstate, sizeof(head->query->sqlstate),
+				 "XX000");
+		}
+	}
+}
+
+/* Refused, or interrupted: the server's end or a cancel request came just then.  The
+ * client is told what the server said. */
+static enum verdict server_settings_failed(struct server *server,
+					   const struct frame *frame, bool fatal)
+{
+	struct client *client = server->client;
+	struct message_error error = { 0 };
+	char sqlstate[6] = "";
+	char text[320];
+	server->dirty = true;
+	if (frame->complete && message_read_error(frame->body, &error) == 0) {
+		snprintf(sqlstate, sizeof(sqlstate), "%.*s", (int)error.sqlstate.n,
+			 (const char *)error.sqlstate.p);
+	}
+	snprintf(text, sizeof(text), "cannot set the session's parameters: %.*s",
+		 (int)(error.message.n < 256 ? error.message.n : 256),
+		 (const char *)error.message.p);
+	if (client != NULL) {
+		client_close_text(client,
+				  fatal ? CLIENT_CLOSE_SERVER_FAILED
+					: CLIENT_CLOSE_BAD_PARAMETER,
+				  sqlstate[0] ? sqlstate : NULL, text);
+	}
+	return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
+}
+
+/* An error may name the statement as the server knows it; the client is told its own
+ * name. */
+static enum verdict server_pass_error(struct walk *walk, const struct frame *frame)
+{
+	struct client *client = walk->server->client;
+	struct buf renamed;
+	if (client == NULL || client->session_mode || !frame->complete) {
+		return PASS;
+	}
+	buf_init(&renamed, frame->size + NAMES_MAX_LEN);
+	bool is_renamed =
+	    server_rename_error(&client->session.names, frame->body, &renamed);
+	if (is_renamed) {
+		walk_flush(walk);
+		stream_put(&client->stream, buf_span(&renamed));
+	}
+	buf_fini(&renamed);
+	return is_renamed ? SWALLOW : PASS;
+}
+
+enum verdict server_on_error(struct walk *walk, const struct frame *frame)
+{
+	struct server *server = walk->server;
+	struct owed *head = owed_head(&server->owed);
+	bool fatal;
+	server_record_error(server, head, frame, &fatal);
+	if (fatal && server->client != NULL) {
+		server->client->told_fatal = true;
+	}
+	if (head == NULL) {
+		return PASS; /* idle, and told to go: 57P01 and the like */
+	}
+	server->copy_in = false;
+	if (head->flags & OWED_SETTINGS) {
+		head->failed = true;
+		return server_settings_failed(server, frame, fatal);
+	}
+	if (head->kind == 'Q' || head->kind == 'F' || head->kind == 'S') {
+		head->failed = true;
+		server_keeps_statements(server, head);
+		return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
+	}
+	if (fatal) {
+		/* a commit of its may have happened: told by server_closing() */
+		head->failed = true;
+		return PASS;
+	}
+	if (!server_commit_decide(server, head, false)) {
+		return HOLD;
+	}
+	bool ours = head->flags & OWED_OURS;
+	uint64_t at = server->owed.n_popped;
+	struct owed failed = owed_pop(&server->owed);
+	server_undo_item(server, &failed);
+	if (failed.query != NULL) {
+		query_finish(server_worker(server), failed.query);
+	}
+	server_drop_batch(server, at);
+	if (failed.kind == 'P' && failed.statement_id == 0 && server->client != NULL &&
+	    !(failed.flags & OWED_SWALLOW)) {
+		/* the old one is gone, whatever became of the new one */
+		names_remove(&server->client->session.names, SPAN_LIT(""), 0);
+	}
+	return ours ? SWALLOW : server_pass_error(walk, frame);
+}

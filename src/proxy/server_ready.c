@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+#include <string.h>
+
+#include "base/config.h"
+#include "base/metrics.h"
+#include "proxy/client.h"
+#include "proxy/client_steps.h"
+#include "proxy/query.h"
+#include "proxy/server_commit.h"
+#include "proxy/server_reset.h"
+#include "proxy/server_steps.h"
+#include "proxy/worker.h"
+#include "proxy/writes.h"
+#include "server_steps_priv.h"
+#include "upstream/server.h"
+#include "wire/frame.h"
+#include "wire/messages.h"
+
+/* ReadyForQuery */
+
+enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
+{
+	struct server *server = walk->server;
+	struct owed *head = owed_head(&server->owed);
+	uint8_t status;
+	if (head == NULL ||
+	    (head->kind != 'Q' && head->kind != 'S' && head->kind != 'F') ||
+	    message_read_ready(frame->body, &status) != 0) {
+		server_close(server, SERVER_CLOSE_PROTOCOL);
+		return CLOSED;
+	}
+	bool rolled_back = head->failed || server->rolled_back;
+	if (!server_commit_decide(server, head, !rolled_back)) {
+		return HOLD;
+	}
+	uint8_t flags = head->flags;
+	bool failed = head->failed;
+	server->rolled_back = false;
+	server->tx_status = (char)status;
+	server->copy_in = false;
+	server_item_done(walk);
+	server_send_replies(walk, flags & OWED_SWALLOW ? 0 : frame->size);
+	if (failed && server->reset_sent) {
+		server_close(server, SERVER_CLOSE_RESET_FAILED);
+		return CLOSED;
+	}
+	struct client *client = server->client;
+	if (flags & OWED_PROBE) {
+		server_probe_done(server, failed);
+		return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
+	}
+	if (client == NULL || (flags & OWED_SWALLOW)) {
+		return flags & OWED_SWALLOW ? SWALLOW : PASS;
+	}
+	if (status == 'I') { /* a transaction has ended */
+		client->groups_failed = client->groups_failed || rolled_back;
+		client->groups_ok = client->groups_ok || !rolled_back;
+	}
+	return PASS;
+}
+
+void server_after_ready(struct server *server)
+{
+	struct client *client = server->client;
+	if (client == NULL) {
+		if (server->state == SERVER_RESET) {
+			server_reset(server);
+		}
+		return;
+	}
+	if (server->owed.n > 0) {
+		return;
+	}
+	if (client->settings_wait) { /* now its message may come */
+		client->settings_wait = false;
+		stream_resume(&client->stream);
+		return;
+	}
+	if (server->tx_status == 'I') {
+		metric_add(
+		    &metrics_database(server_worker(server)->metrics,
+				      server->pool->shared->db_index)
+			 ->transactions[client->groups_failed ? METRIC_OUTCOME_ROLLBACK
+							      : METRIC_OUTCOME_COMMIT],
+		    1);
+	}
+	struct context *fresh = session_ready(&client->session, server->tx_status,
+					      client->groups_ok, client->groups_failed);
+	if (server->tx_status == 'I') {
+		client->groups_ok = client->groups_failed = false;
+	}
+	if (fresh != NULL) {
+		context_unref(server->context);
+		server->context = fresh;
+	}
+	client_after_transaction(client);
+}
+
+/* CommandComplete */
+
+/* A simple statement that commits says CommandComplete and ReadyForQuery in one breath:
+ * the former is kept until the latter is here, because it tells of the commit. */
+static bool server_ready_is_near(const struct walk *walk, const struct frame *frame)
+{
+	struct span left = span_skip(walk->in, walk->at + frame->size);
+	struct frame next;
+	while (frame_next(left, SERVER_MAX_LEN, &next) == FRAME_OK && next.complete) {
+		if (next.type != 'N' && next.type != 'S' && next.type != 'A') {
+			return true; /* Z, or another statement of the same text */
+		}
+		left = span_skip(left, next.size);
+	}
+	return left.n > 4 && left.p[0] != 'Z' && left.p[0] != 'N' && left.p[0] != 'S' &&
+	       left.p[0] != 'A';
+}
+
+static bool server_ready_follows(const struct walk *walk, const struct frame *frame)
+{
+	struct span left = span_skip(walk->in, walk->at + frame->size);
+	struct frame next;
+	while (frame_next(left, SERVER_MAX_LEN, &next) == FRAME_OK && next.complete) {
+		if (next.type == 'Z') {
+			return true;
+		}
+		if (next.type != 'N' && next.type != 'S' && next.type != 'A') {
+			return false;
+		}
+		left = span_skip(left, next.size);
+	}
+	return false;
+}
+
+enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
+{
+	struct server *server = walk->server;
+	struct owed *head = owed_head(&server->owed);
+	if (head == NULL) {
+		server_close(server, SERVER_CLOSE_PROTOCOL);
+		return CLOSED;
+	}
+	bool swallow = head->flags & OWED_SWALLOW;
+	if (frame->type == 'C') {
+		server->rolled_back =
+		    frame->body.n >= 8 && memcmp(frame->body.p, "ROLLBACK", 8) == 0;
+	}
+	if (head->kind == 'Q' && head->commit != NULL) {
+		if (!server_ready_is_near(walk, frame)) {
+			return HOLD;
+		}
+		if (server_ready_follows(walk, frame) &&
+		    !server_commit_decide(server, head,
+					  !(head->failed || server->rolled_back))) {
+			return HOLD;
+		}
+	}
+	if (head->query != NULL && head->query->capture != NULL) {
+		if (frame->type == 'C') {
+			capture_add(head->query->capture, frame_bytes(frame));
+		} else {
+			head->query->capture->bad = true;
+		}
+	}
+	if (head->kind == 'E') {
+		if (!server_commit_decide(server, head, !server->rolled_back)) {
+			return HOLD;
+		}
+		server_item_done(walk);
+		server_send_replies(walk, swallow ? 0 : frame->size);
+	}
+	return swallow ? SWALLOW : PASS;
+}
