@@ -36,6 +36,9 @@ struct stream_events {
 	void (*drained)(struct stream *stream);
 	/* The peer closed (0) or failed (-errno); bytes held were delivered before. */
 	void (*ended)(struct stream *stream, int err);
+	/* A peer that leaves ends a paused stream, too: what it had sent is lost.  Else
+	 * nobody hears of it before stream_resume(), and its bytes come first. */
+	bool ends_paused;
 };
 
 /* What the streams of one loop share; outlives them. */

@@ -13,6 +13,8 @@ struct watch;
 
 #define WATCH_READ  1
 #define WATCH_WRITE 2
+#define WATCH_HANGUP \
+	4 /* the peer has closed, or will send no more; with bytes unread */
 
 /* EVENTS: WATCH_ bits; ERR 0 or -errno.  With an ERR the watch has stopped (interest 0)
  * and EVENTS is what was asked for: the next recv() or send() finds the real cause. */

@@ -67,7 +67,9 @@ void stream_group_init(struct stream_group *group, struct loop *loop, size_t hol
  * a short pause costs no system call. */
 static void stream_interest(struct stream *stream)
 {
-	int events = stream->stopped ? 0 : WATCH_READ;
+	int events = !stream->stopped		   ? WATCH_READ
+		     : stream->events->ends_paused ? WATCH_HANGUP
+						   : 0;
 	if (stream->out.len > 0) {
 		events |= WATCH_WRITE;
 	}
@@ -430,6 +432,9 @@ static void stream_on_watch(void *arg, int events, int err)
 	}
 	if ((events & WATCH_READ) && stream->fd >= 0) {
 		stream_readable(stream);
+	}
+	if ((events & WATCH_HANGUP) && stream->fd >= 0 && stream->paused) {
+		stream->events->ended(stream, 0);
 	}
 }
 

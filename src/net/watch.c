@@ -9,7 +9,8 @@
 
 #include "net/loop.h"
 
-_Static_assert(WATCH_READ == UV_READABLE && WATCH_WRITE == UV_WRITABLE,
+_Static_assert(WATCH_READ == UV_READABLE && WATCH_WRITE == UV_WRITABLE &&
+		   WATCH_HANGUP == UV_DISCONNECT,
 	       "the bits are passed through");
 
 struct watch {
@@ -52,7 +53,8 @@ static void watch_on_poll(uv_poll_t *poll, int status, int events)
 
 void watch_set(struct watch *watch, int events)
 {
-	require(watch != NULL && (events & ~(WATCH_READ | WATCH_WRITE)) == 0);
+	require(watch != NULL &&
+		(events & ~(WATCH_READ | WATCH_WRITE | WATCH_HANGUP)) == 0);
 	if (watch->events == events) {
 		return;
 	}

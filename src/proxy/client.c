@@ -192,6 +192,7 @@ static const struct stream_events client_events = {
 	.bytes = client_bytes,
 	.drained = client_drained,
 	.ended = client_ended,
+	.ends_paused = true, /* it gives up its place in a queue at once */
 };
 
 static void client_free(struct loop_task *task)

@@ -50,7 +50,8 @@ static void on_ended(struct stream *stream, int err)
 	stream_close(stream);
 }
 
-static const struct stream_events events = { on_bytes, on_drained, on_ended };
+static const struct stream_events events = { on_bytes, on_drained, on_ended, false };
+static const struct stream_events keen = { on_bytes, on_drained, on_ended, true };
 
 static void on_limit(void *arg)
 {
@@ -188,4 +189,32 @@ Test(stream, ends_when_a_write_fails_while_paused, .timeout = 20)
 	cr_assert_lt(ours.err, 0);
 	ours.peer = dup(0);
 	end(&ours);
+}
+
+/* What a server has sent before it closed is still wanted; what a client has sent that
+ * has left, is not. */
+Test(stream, ends_paused_when_that_is_wanted, .timeout = 20)
+{
+	struct ours ours;
+	for (int with_bytes = 0; with_bytes < 2; with_bytes++) {
+		for (int wanted = 0; wanted < 2; wanted++) {
+			begin(&ours);
+			ours.stream.events = wanted ? &keen : &events;
+			stream_pause(&ours.stream);
+			if (with_bytes) {
+				cr_assert_eq(write(ours.peer, "request", 7), 7);
+				run(&ours);
+			}
+			shutdown(ours.peer, SHUT_WR);
+			run(&ours);
+			cr_assert_eq(ours.n_ended, wanted);
+			cr_assert_eq(ours.n_taken, 0);
+			stream_resume(&ours.stream);
+			run(&ours);
+			cr_assert_eq(ours.n_taken, wanted || !with_bytes ? 0 : 7);
+			cr_assert_eq(ours.n_ended, 1);
+			cr_assert_eq(ours.err, 0);
+			end(&ours);
+		}
+	}
 }
