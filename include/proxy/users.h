@@ -5,8 +5,9 @@
 /* Who may log in: the users of the configuration and of auth_file, with their SCRAM
  * secrets derived once.  Immutable, reference-counted. */
 
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/check.h"
 #include "base/span.h"
@@ -16,11 +17,20 @@ struct config;
 struct users;
 
 struct user {
-	const char *name;
-	const char *password; /* plain, towards servers; NULL: only a secret is known */
+	const char *name; /* owned */
+	const char
+	    *password; /* owned; plain, towards servers; NULL: only a secret is known */
 	struct scram_secret secret;
 	bool has_secret;
 };
+
+/* From the text of a secret in any form that auth_file knows.  The user owns copies;
+ * end it with user_fini(), also after an error.  0, 1 when the text begins as a SCRAM
+ * secret and is none, -ENOMEM or -EIO.  Derives from a plain password: milliseconds. */
+int user_init(struct user *user, struct span name, struct span secret,
+	      uint32_t iterations) MUST_CHECK;
+/* Wipes the secrets and frees. */
+void user_fini(struct user *user);
 
 /* Reads auth_file.  0; -errno or 1 when the file is bad, with one line in ERROR (size
  * bytes).  Deriving costs milliseconds for each plain password. */

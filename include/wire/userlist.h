@@ -37,6 +37,12 @@ struct userlist_error {
 	const char *text; /* static */
 };
 
+/* What a text is as a secret; *SCRAM is filled in for USERLIST_SCRAM.  0, or
+ * USERLIST_E_SYNTAX for one that begins as a SCRAM secret and is none: no very strange
+ * password. */
+int userlist_classify(struct span secret, enum userlist_kind *kind,
+		      struct scram_secret *scram) MUST_CHECK;
+
 /* Immutable once made; threads may share it. */
 struct userlist;
 

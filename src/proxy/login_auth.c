@@ -24,12 +24,11 @@ static void login_denied(struct client *client)
 	client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, NULL, text);
 }
 
-static void login_begin_scram(struct client *client)
+static void login_begin_scram(struct client *client, const struct user *user)
 {
 	static const char *const mechanisms[] = { SCRAM_MECHANISM, NULL };
 	struct worker *worker = client->worker;
 	struct login *login = client->login;
-	const struct user *user = users_find(worker->users, span_str(login->user));
 	struct scram_secret secret = { 0 };
 	int r = 0;
 	if (user != NULL && user->has_secret) {
@@ -48,9 +47,6 @@ static void login_begin_scram(struct client *client)
 		return;
 	}
 	login->scram_begun = true;
-	if (user != NULL && user->password != NULL) {
-		login->password = strdup(user->password);
-	}
 	struct buf out;
 	buf_init(&out, LOGIN_OUT_MAX);
 	writer_auth_sasl(&out, mechanisms);
@@ -61,17 +57,23 @@ static void login_begin_scram(struct client *client)
 
 void login_authenticate(struct client *client)
 {
-	struct worker *worker = client->worker;
-	if (worker->config->auth_type == AUTH_TYPE_TRUST) {
-		const struct user *user =
-		    users_find(worker->users, span_str(client->login->user));
-		if (user != NULL && user->password != NULL) {
-			client->login->password = strdup(user->password);
+	login_find_user(client);
+}
+
+void login_user_known(struct client *client, const struct user *user)
+{
+	if (user != NULL && user->password != NULL) {
+		client->login->password = strdup(user->password);
+		if (client->login->password == NULL) {
+			client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+			return;
 		}
-		login_accepted(client);
-		return;
 	}
-	login_begin_scram(client);
+	if (client->worker->config->auth_type == AUTH_TYPE_TRUST) {
+		login_accepted(client);
+	} else {
+		login_begin_scram(client, user);
+	}
 }
 
 static void login_scram_message(struct client *client, struct span body)

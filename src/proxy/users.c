@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,38 +30,49 @@ static char *users_copy(struct span s)
 	return strndup((const char *)s.p, s.n);
 }
 
-/* Fills in the secret of one user with a plain password or a stored secret. */
+/* KIND and user->secret are what userlist_classify() said. */
 static int user_fill(struct user *user, struct span secret, enum userlist_kind kind,
-		     const struct scram_secret *scram, uint32_t iterations)
+		     uint32_t iterations)
 {
-	if (kind == USERLIST_SCRAM) {
-		user->secret = *scram;
-		user->has_secret = true;
-		return 0;
-	}
 	if (kind == USERLIST_MD5) {
 		return 0; /* cannot be used with SCRAM: the login is refused */
 	}
-	char *password = users_copy(secret);
-	if (password == NULL) {
-		return -ENOMEM;
-	}
-	user->password = password;
 	user->has_secret = true;
-	return scram_secret_derive(secret, iterations, &user->secret);
+	if (kind == USERLIST_SCRAM) {
+		return 0;
+	}
+	user->password = users_copy(secret);
+	return user->password == NULL
+		   ? -ENOMEM
+		   : scram_secret_derive(secret, iterations, &user->secret);
 }
 
-static int users_add(struct users *users, struct span name, struct span secret,
-		     enum userlist_kind kind, const struct scram_secret *scram,
-		     uint32_t iterations)
+static int user_begin(struct user *user, struct span name)
 {
-	struct user *user = &users->at[users->n];
 	*user = (struct user){ .name = users_copy(name) };
-	if (user->name == NULL) {
-		return -ENOMEM;
+	return user->name == NULL ? -ENOMEM : 0;
+}
+
+int user_init(struct user *user, struct span name, struct span secret,
+	      uint32_t iterations)
+{
+	enum userlist_kind kind;
+	int r = user_begin(user, name);
+	if (r == 0) {
+		r = userlist_classify(secret, &kind, &user->secret);
 	}
-	users->n++;
-	return user_fill(user, secret, kind, scram, iterations);
+	return r == 0 ? user_fill(user, secret, kind, iterations) : r;
+}
+
+void user_fini(struct user *user)
+{
+	if (user->password != NULL) {
+		char *password = (char *)(uintptr_t)user->password;
+		OPENSSL_cleanse(password, strlen(password));
+		free(password);
+	}
+	scram_secret_wipe(&user->secret);
+	free((void *)(uintptr_t)user->name);
 }
 
 static int users_read_file(const char *path, struct buf *out)
@@ -121,14 +133,19 @@ static int users_fill(struct users *users, const struct config *config,
 		    config_find_user(config, e->name)->password != NULL) {
 			continue;
 		}
-		r = users_add(users, e->name, e->secret, e->kind, &e->scram,
+		r = user_init(&users->at[users->n++], e->name, e->secret,
 			      config->scram_iterations);
 	}
 	for (size_t i = 0; i < config->n_users && r == 0; i++) {
 		const struct config_user *u = &config->users[i];
-		if (u->password != NULL) {
-			r = users_add(users, span_str(u->name), span_str(u->password),
-				      USERLIST_PLAIN, NULL, config->scram_iterations);
+		if (u->password == NULL) {
+			continue;
+		}
+		struct user *user = &users->at[users->n++];
+		r = user_begin(user, span_str(u->name));
+		if (r == 0) { /* plain, whatever it looks like */
+			r = user_fill(user, span_str(u->password), USERLIST_PLAIN,
+				      config->scram_iterations);
 		}
 	}
 	if (r == 0 && users->n > 0) {
@@ -156,7 +173,8 @@ int users_load(const struct config *config, struct users **out, char *error,
 		r = users->at ? users_fill(users, config, list) : -ENOMEM;
 	}
 	userlist_free(list);
-	if (r < 0) {
+	if (r != 0) {
+		require(r < 0); /* the list has no malformed secret */
 		snprintf(error, error_size, "users: %s", strerror(-r));
 		users_unref(users);
 		return r;
@@ -169,17 +187,6 @@ struct users *users_ref(struct users *users)
 {
 	atomic_fetch_add(&users->refs, 1);
 	return users;
-}
-
-static void user_fini(struct user *user)
-{
-	if (user->password != NULL) {
-		char *password = (char *)(uintptr_t)user->password;
-		OPENSSL_cleanse(password, strlen(password));
-		free(password);
-	}
-	scram_secret_wipe(&user->secret);
-	free((void *)(uintptr_t)user->name);
 }
 
 void users_unref(struct users *users)

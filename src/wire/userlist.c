@@ -123,22 +123,17 @@ static bool userlist_is_md5(struct span secret)
 	return true;
 }
 
-/* What kind of secret the row has.  One that begins as a SCRAM secret and is none is an
- * error, not a very strange password. */
-static int userlist_classify(struct userlist_row *row, struct userlist_error *error)
+int userlist_classify(struct span secret, enum userlist_kind *kind,
+		      struct scram_secret *scram)
 {
-	struct span secret = row->entry.secret;
-	struct span scram = SPAN_LIT(SCRAM_MECHANISM "$");
+	struct span prefix = SPAN_LIT(SCRAM_MECHANISM "$");
 	if (userlist_is_md5(secret)) {
-		row->entry.kind = USERLIST_MD5;
-	} else if (secret.n >= scram.n && memcmp(secret.p, scram.p, scram.n) == 0) {
-		row->entry.kind = USERLIST_SCRAM;
-		if (scram_secret_parse(secret, &row->entry.scram) != 0) {
-			return userlist_refuse(error, row->line,
-					       "the SCRAM secret is malformed");
-		}
+		*kind = USERLIST_MD5;
+	} else if (secret.n >= prefix.n && memcmp(secret.p, prefix.p, prefix.n) == 0) {
+		*kind = USERLIST_SCRAM;
+		return scram_secret_parse(secret, scram) != 0 ? USERLIST_E_SYNTAX : 0;
 	} else {
-		row->entry.kind = USERLIST_PLAIN;
+		*kind = USERLIST_PLAIN;
 	}
 	return 0;
 }
@@ -164,13 +159,16 @@ static int userlist_read_row(struct userlist *list, struct userlist_cursor *c,
 	userlist_skip_blanks(c);
 	r = userlist_read_quoted(c, &list->text, USERLIST_MAX_SECRET,
 				 &row->entry.secret, error);
-	if (r == 0) {
-		r = userlist_classify(row, error);
+	if (r != 0) {
+		return r;
 	}
-	if (r == 0) {
-		list->n++;
+	if (userlist_classify(row->entry.secret, &row->entry.kind, &row->entry.scram) !=
+	    0) {
+		return userlist_refuse(error, row->line,
+				       "the SCRAM secret is malformed");
 	}
-	return r;
+	list->n++;
+	return 0;
 }
 
 static int userlist_read(struct userlist *list, struct span text,
