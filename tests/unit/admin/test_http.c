@@ -538,6 +538,9 @@ Test(http, client_that_does_not_read_costs_one_page, .timeout = 60)
 	for (int i = 0; i < 100; i++) {
 		say(fd, GET("/metrics"), strlen(GET("/metrics")));
 	}
+	while (atomic_load(&server.n_metrics) == 0) {
+		usleep(1000); /* accepted, and asked */
+	}
 	await_connections(&server, 0);
 	cr_expect_eq(atomic_load(&server.n_metrics), 1);
 	free(hear_all(fd, &heard, true));
