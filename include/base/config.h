@@ -41,6 +41,11 @@ enum auth_type {
 #include "tbl/config_enums.h"
 #undef CONFIG_ENUM_AUTH_TYPE
 };
+enum sslmode { /* each asks for more than the one before */
+#define CONFIG_ENUM_SSLMODE
+#include "tbl/config_enums.h"
+#undef CONFIG_ENUM_SSLMODE
+};
 enum log_format {
 #define CONFIG_ENUM_LOG_FORMAT
 #include "tbl/config_enums.h"

@@ -11,6 +11,9 @@
  *   recv ──> [held | scratch] ──bytes()──> owner ──stream_put*()──> pieces ──writev──>
  * peer └─ blocked ──> out ──┘
  *
+ * With TLS the bytes are decrypted between recv() and bytes(), and encrypted between
+ * the pieces and the socket; the owner sees no difference (src/net/stream_priv.h).
+ *
  * Invariant: pieces are gathered only while `out` is empty; otherwise they go to `out`.
  * A stream never calls its owner from inside a stream_ function. */
 
@@ -25,6 +28,9 @@
 
 struct gather;
 struct stream;
+struct stream_crypt;
+struct stream_tls;
+struct tls;
 struct watch;
 
 struct stream_events {
@@ -34,7 +40,8 @@ struct stream_events {
 	/* `out` fell below the low watermark after having been above the high one;
 	 * NULL: not wanted. */
 	void (*drained)(struct stream *stream);
-	/* The peer closed (0) or failed (-errno); bytes held were delivered before. */
+	/* The peer closed (0) or failed (-errno; -EPROTO: see stream_tls_error());
+	 * bytes held were delivered before. */
 	void (*ended)(struct stream *stream, int err);
 	/* A peer that leaves ends a paused stream, too: what it had sent is lost.  Else
 	 * nobody hears of it before stream_resume(), and its bytes come first. */
@@ -51,18 +58,20 @@ struct stream_group {
 	struct dlist dirty;   /* streams with gathered pieces */
 	struct dlist resumed; /* streams to deliver held bytes to */
 	struct loop_task task;
+	struct stream_crypt *crypt; /* owned; NULL until one of them begins TLS */
 };
 
 struct stream {
 	struct stream_group *group;
 	const struct stream_events *events;
-	struct watch *watch; /* owned */
+	struct watch *watch;	/* owned */
+	struct stream_tls *tls; /* owned; NULL: plain */
 	struct gather
 	    *gather;	/* pieces of this turn; owned, NULL when there are none */
 	struct buf in;	/* bytes held for the next call of bytes() */
 	struct buf out; /* bytes the socket did not take; out_sent of them are gone */
 	size_t out_sent;
-	uint64_t n_received; /* bytes, for the metrics */
+	uint64_t n_received; /* bytes on the wire, for the metrics */
 	uint64_t n_sent;
 	struct dlist dirty;   /* in group->dirty while gather != NULL */
 	struct dlist resumed; /* in group->resumed after stream_resume() */
@@ -75,6 +84,8 @@ struct stream {
 
 void stream_group_init(struct stream_group *group, struct loop *loop, size_t hold_max,
 		       size_t out_high);
+/* After the last of its streams was closed. */
+void stream_group_fini(struct stream_group *group);
 /* New limits; what is held already may stay. */
 void stream_group_limit(struct stream_group *group, size_t hold_max, size_t out_high);
 /* Sends what is gathered and delivers what is held for resumed streams; runs by itself
@@ -84,6 +95,18 @@ void stream_group_run(struct stream_group *group);
 /* Takes FD (non-blocking) and begins to read.  -errno leaves FD with the caller. */
 int stream_open(struct stream *stream, struct stream_group *group, int fd,
 		const struct stream_events *events) MUST_CHECK;
+/* Begins a TLS handshake as its server; with EARLY, the peer's bytes that have arrived
+ * already (copied).  IS_DIRECT: without SSLRequest before, so the peer has to name the
+ * protocol (ALPN).  What was put before is sent unencrypted; what is put before the
+ * handshake is over is dropped.  bytes() then gets what is decrypted.  -ENOMEM: the
+ * stream can only be closed. */
+int stream_start_tls(struct stream *stream, struct tls *tls, struct span early,
+		     bool is_direct) MUST_CHECK;
+/* Goes on with SSL (OpenSSL's, connected), which stays its owner's; stream_detach()
+ * gives it back.  -ENOMEM: the stream can only be closed. */
+int stream_borrow_tls(struct stream *stream, void *ssl) MUST_CHECK;
+/* Why TLS has failed, once ended() was told -EPROTO; else NULL. */
+const char *stream_tls_error(const struct stream *stream);
 /* Sets keepalive, and how long sent bytes may stay unacknowledged (0: the system's
  * default).  A Unix socket ignores both, and does not need them. */
 void stream_tune(struct stream *stream, bool keepalive, unsigned user_timeout_ms);
@@ -124,5 +147,6 @@ static inline bool stream_is_open(const struct stream *stream)
 {
 	return stream->fd >= 0;
 }
-/* Peeks at an idle socket: true when the peer has closed it or sent bytes unasked. */
+/* Peeks at an idle socket: true when the peer has closed it or sent bytes unasked. With
+ * TLS these may be no more than a new ticket; nobody can tell, so they count. */
 bool stream_is_stirred(const struct stream *stream);

@@ -21,6 +21,7 @@ struct cancel_table;
 struct loop;
 struct metrics;
 struct store_shared;
+struct tls;
 struct users;
 struct worker;
 
@@ -34,9 +35,10 @@ enum proxy_phase {
 };
 
 struct proxy {
-	pthread_mutex_t lock;  /* of config and users */
+	pthread_mutex_t lock;  /* of config, users and tls */
 	struct config *config; /* a reference; swapped whole */
 	struct users *users;   /* a reference */
+	struct tls *tls;       /* towards clients: a reference, or NULL */
 	atomic_uint config_epoch;
 	struct pools pools;
 	struct store_shared *store;
@@ -60,7 +62,10 @@ void proxy_free(struct proxy *proxy);
 /* The current configuration, a new reference. */
 struct config *proxy_config(struct proxy *proxy);
 struct users *proxy_users(struct proxy *proxy);
-/* Swaps both in (takes the references) and tells every worker. */
-void proxy_reload(struct proxy *proxy, struct config *config, struct users *users);
+/* What clients are shown from now on; NULL: no TLS. */
+struct tls *proxy_tls(struct proxy *proxy);
+/* Swaps them in (takes the references) and tells every worker. */
+void proxy_reload(struct proxy *proxy, struct config *config, struct users *users,
+		  struct tls *tls);
 /* Tells every worker to drain or to stop. */
 void proxy_set_phase(struct proxy *proxy, enum proxy_phase phase);

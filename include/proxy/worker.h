@@ -26,6 +26,7 @@ struct proxy;
 struct statement_table;
 struct store;
 struct timer;
+struct tls;
 struct users;
 struct versions;
 
@@ -40,6 +41,7 @@ struct worker {
 	struct upstream upstream;
 	struct config *config; /* a reference */
 	struct users *users;   /* a reference */
+	struct tls *tls;       /* towards clients: a reference, or NULL */
 	uint32_t config_epoch;
 	struct metrics *metrics;
 	struct store *store;

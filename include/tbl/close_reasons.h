@@ -40,6 +40,8 @@ CLIENT_CLOSE(LOGIN_EOF, false, NULL, CLOSED, CLIENT, "client closed the connecti
 CLIENT_CLOSE(LOGIN_TIMEOUT, false, "08P01", REJECTED, TIMEOUT, "client_login_timeout")
 CLIENT_CLOSE(LOGIN_PROTOCOL, true, "08P01", REJECTED, PROTOCOL, "protocol violation during login")
 CLIENT_CLOSE(AUTH_FAILED, true, "28P01", REJECTED, AUTH, "password authentication failed")
+CLIENT_CLOSE(TLS_REQUIRED, true, "28000", REJECTED, TLS_REQUIRED, "TLS is required (client_tls_sslmode)")
+CLIENT_CLOSE(TLS_FAILED, true, NULL, REJECTED, PROTOCOL, "TLS handshake failed")
 CLIENT_CLOSE(NO_USER_NAME, true, "28000", REJECTED, AUTH, "no PostgreSQL user name specified in startup packet")
 CLIENT_CLOSE(UNKNOWN_DATABASE, true, "3D000", REJECTED, UNKNOWN_DATABASE, "no such database")
 CLIENT_CLOSE(BAD_PARAMETER, true, "22023", REJECTED, PROTOCOL, "unsupported startup parameter")

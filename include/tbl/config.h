@@ -102,6 +102,24 @@ CONFIG(BOOL, "pgrecall", "log_disconnections", log_disconnections, "1", 0, 0, NO
        "Whether each end of a client is logged, with its reason.")
 CONFIG(INT, "pgrecall", "scram_iterations", scram_iterations, "4096", 4096, 1000000, NONE, CF_RELOAD,
        "Iterations of SCRAM-SHA-256 for secrets derived from plain passwords.")
+CONFIG(ENUM, "pgrecall", "client_tls_sslmode", client_tls_sslmode, "disable", 0, 0, sslmode, CF_RELOAD,
+       "TLS with clients: disable, allow (or prefer) if they ask for it, require, verify-ca (or verify-full) with a certificate of theirs.")
+CONFIG(STRING, "pgrecall", "client_tls_key_file", client_tls_key_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File with the private key shown to clients, PEM without a passphrase.")
+CONFIG(STRING, "pgrecall", "client_tls_cert_file", client_tls_cert_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File with the certificate shown to clients, PEM; intermediate ones behind it.")
+CONFIG(STRING, "pgrecall", "client_tls_ca_file", client_tls_ca_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File with the authorities that certificates of clients are checked against, PEM; empty means that none are asked for.")
+CONFIG(STRING, "pgrecall", "client_tls_protocols", client_tls_protocols, "secure", 1, 256, NONE, CF_RELOAD,
+       "TLS versions for clients: tlsv1.0 to tlsv1.3 separated by commas, secure (1.2 and 1.3) or all.")
+CONFIG(STRING, "pgrecall", "client_tls_ciphers", client_tls_ciphers, "default", 0, 4096, NONE, CF_RELOAD,
+       "Ciphers of TLS 1.2 and older for clients, in OpenSSL's syntax; default means OpenSSL's own.")
+CONFIG(STRING, "pgrecall", "client_tls13_ciphers", client_tls13_ciphers, "", 0, 4096, NONE, CF_RELOAD,
+       "Ciphers of TLS 1.3 for clients, separated by colons; empty means OpenSSL's own.")
+CONFIG(STRING, "pgrecall", "client_tls_ecdhcurve", client_tls_ecdhcurve, "auto", 0, 256, NONE, CF_RELOAD,
+       "Curves of the key exchange with clients, separated by colons; auto means OpenSSL's own, none no curve.")
+CONFIG(STRING, "pgrecall", "client_tls_dheparams", client_tls_dheparams, "auto", 0, 4096, NONE, CF_RELOAD,
+       "Diffie-Hellman with clients of TLS 1.2: auto, none, legacy (1024 bits), or a file with parameters.")
 CONFIG(BOOL, "pgrecall", "application_name_add_host", application_name_add_host, "0", 0, 0, NONE, CF_RELOAD,
        "Whether the client's address is added to its application_name.")
 CONFIG(DURATION, "pgrecall", "catalog_refresh", catalog_refresh_ms, "60s", 1000, CONFIG_DAY, S, CF_RELOAD,

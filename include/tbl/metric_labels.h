@@ -18,6 +18,7 @@
 	V(CLOSED_ADMIN, "admin") V(CLOSED_ERROR, "error") V(CLOSED_SHUTDOWN, "shutdown")
 #define METRIC_REJECTED_VALUES(V)                                                        \
 	V(REJECTED_MAX_CLIENT_CONN, "max_client_conn") V(REJECTED_AUTH, "auth")          \
+	V(REJECTED_TLS_REQUIRED, "tls_required")                                         \
 	V(REJECTED_UNKNOWN_DATABASE, "unknown_database")                                 \
 	V(REJECTED_PROTOCOL, "protocol") V(REJECTED_SHUTDOWN, "shutdown")                \
 	V(REJECTED_TIMEOUT, "timeout") V(REJECTED_SERVER, "server")

@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/config_build.h"
 #include "base/config_errors.h"
+#include "base/config_tls.h"
 #include "base/config_value.h"
 
 /* The bit of `given` for a row of [databases] or [users]. */
@@ -239,6 +240,7 @@ void config_build_finish(struct config_build *build)
 	}
 	check_listen(build);
 	check_auth(build);
+	config_build_tls(build);
 	check_redis(build);
 	check_http(build);
 	check_rules(build);

@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/config_errors.h"
+#include "net/tls.h"
+#include "proxy/login_tls.h"
 
 /* What getopt_long() gives for options without a letter. */
 enum {
@@ -189,6 +191,18 @@ static int look(const struct options *options, char *const *environment,
 	return r;
 }
 
+static bool certificates_are_fine(const struct config *config, struct buf *message)
+{
+	char error[512];
+	struct tls *tls = NULL;
+	if (login_tls_load(config, &tls, error, sizeof(error)) != 0) {
+		buf_printf(message, "pgrecall: %s\n", error);
+		return false;
+	}
+	tls_unref(tls);
+	return true;
+}
+
 int options_run(const struct options *options, char *const *environment,
 		struct buf *out, struct buf *message)
 {
@@ -205,11 +219,14 @@ int options_run(const struct options *options, char *const *environment,
 	if (look(options, environment, &config, message) != 0) {
 		return OPTIONS_EXIT_INVALID;
 	}
+	int status = OPTIONS_EXIT_OK;
 	if (options->command == OPTIONS_DUMP_CONFIG) {
 		config_dump(config, out);
+	} else if (!certificates_are_fine(config, message)) {
+		status = OPTIONS_EXIT_INVALID;
 	} else {
 		buf_append_str(out, "configuration is fine\n");
 	}
 	config_unref(config);
-	return OPTIONS_EXIT_OK;
+	return status;
 }

@@ -25,6 +25,7 @@
 #include "net/loop.h"
 #include "net/timer.h"
 #include "proxy/database.h"
+#include "proxy/login_tls.h"
 #include "proxy/proxy.h"
 #include "proxy/users.h"
 #include "proxy/worker.h"
@@ -194,12 +195,15 @@ static void serve_reload(struct serve *serve)
 {
 	struct config *fresh = NULL;
 	struct users *users = NULL;
+	struct tls *tls = NULL;
 	struct reload_report report = { 0 };
 	char error[512];
 	notify_reloading();
 	reload_again(&serve->origin, serve->boot, serve->current, &fresh, &report);
-	if (fresh != NULL && users_load(fresh, &users, error, sizeof(error)) != 0) {
+	if (fresh != NULL && (users_load(fresh, &users, error, sizeof(error)) != 0 ||
+			      login_tls_load(fresh, &tls, error, sizeof(error)) != 0)) {
 		log_error(NULL, "reload: %s; nothing was changed", error);
+		users_unref(users);
 		config_unref(fresh);
 		fresh = NULL;
 		report.result = RELOAD_REJECTED;
@@ -213,7 +217,7 @@ static void serve_reload(struct serve *serve)
 			http_configure(serve->http, fresh->http_max_connections,
 				       fresh->http_timeout_ms);
 		}
-		proxy_reload(serve->proxy, fresh, users);
+		proxy_reload(serve->proxy, fresh, users, tls);
 	}
 	notify_ready();
 }

@@ -9,33 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "net/watch.h"
+#include "stream_priv.h"
 
-/* Sized to stay within malloc's per-thread cache: one is allocated and freed each turn.
- */
-#define GATHER_PIECES  24
-#define GATHER_STAGING 192
 /* Over the largest message that is kept whole there must be room for one receive. */
 #define STREAM_SLACK ((size_t)1 << 20)
 /* Backstop of what waits for a blocked socket: the watermark stops the source long
  * before. */
 #define STREAM_OUT_MAX ((size_t)64 << 20)
-
-struct piece {
-	void *owner;
-	void (*release)(void *owner); /* NULL: nobody to tell */
-};
-
-struct gather {
-	unsigned n;
-	unsigned staged; /* bytes of staging in use */
-	struct iovec iov[GATHER_PIECES];
-	struct piece piece[GATHER_PIECES];
-	uint8_t staging[GATHER_STAGING];
-};
 
 static void stream_group_task(struct loop_task *task)
 {
@@ -63,6 +46,11 @@ void stream_group_init(struct stream_group *group, struct loop *loop, size_t hol
 	loop_task_init(&group->task, stream_group_task);
 }
 
+void stream_group_fini(struct stream_group *group)
+{
+	stream_crypt_free(steal(&group->crypt));
+}
+
 /* The read interest is on unless the stream is paused *and* more bytes came meanwhile:
  * a short pause costs no system call. */
 static void stream_interest(struct stream *stream)
@@ -76,7 +64,7 @@ static void stream_interest(struct stream *stream)
 	watch_set(stream->watch, events);
 }
 
-static void stream_break(struct stream *stream)
+void stream_break(struct stream *stream)
 {
 	/* the poll set reports the dead socket; ended() is called from there */
 	stream->broken = true;
@@ -146,34 +134,66 @@ static ssize_t stream_send(struct stream *stream, struct gather *gather)
 	return sendmsg(stream->fd, &msg, MSG_NOSIGNAL);
 }
 
-static void stream_flush(struct stream *stream)
+static void stream_send_pieces(struct stream *stream, struct gather *gather)
+{
+	ssize_t n;
+	do {
+		n = stream_send(stream, gather);
+	} while (n < 0 && errno == EINTR);
+	size_t total = 0;
+	for (unsigned i = 0; i < gather->n; i++) {
+		total += gather->iov[i].iov_len;
+	}
+	if (n >= 0) {
+		stream->n_sent += (uint64_t)n;
+		if ((size_t)n < total) {
+			stream_keep_rest(stream, gather, (size_t)n);
+		}
+	} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+		stream_keep_rest(stream, gather, 0);
+	} else {
+		stream_break(stream);
+	}
+}
+
+void stream_flush(struct stream *stream)
 {
 	struct gather *gather = steal(&stream->gather);
 	dlist_remove(&stream->dirty);
 	if (gather == NULL) {
 		return;
 	}
-	if (!stream->broken) {
-		ssize_t n;
-		do {
-			n = stream_send(stream, gather);
-		} while (n < 0 && errno == EINTR);
-		size_t total = 0;
-		for (unsigned i = 0; i < gather->n; i++) {
-			total += gather->iov[i].iov_len;
-		}
-		if (n >= 0) {
-			stream->n_sent += (uint64_t)n;
-			if ((size_t)n < total) {
-				stream_keep_rest(stream, gather, (size_t)n);
-			}
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-			stream_keep_rest(stream, gather, 0);
-		} else {
-			stream_break(stream);
-		}
+	if (stream->broken) {
+		/* nobody reads it */
+	} else if (UNLIKELY(stream->tls != NULL)) {
+		stream_tls_send(stream, gather);
+	} else {
+		stream_send_pieces(stream, gather);
 	}
 	gather_release(gather);
+}
+
+void stream_transmit(struct stream *stream, struct span bytes)
+{
+	if (stream->out.len == 0) {
+		ssize_t n;
+		do {
+			n = send(stream->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+		} while (n < 0 && errno == EINTR);
+		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+			stream_break(stream);
+			return;
+		}
+		n = n < 0 ? 0 : n;
+		stream->n_sent += (uint64_t)n;
+		bytes = span_skip(bytes, (size_t)n);
+	}
+	if (bytes.n > 0) {
+		stream_keep(stream, bytes);
+	}
+	if (!stream->broken) {
+		stream_interest(stream);
+	}
 }
 
 /* A free piece of this turn's gather; NULL when the bytes must go to `out` (the socket
@@ -186,7 +206,9 @@ static struct gather *stream_gather(struct stream *stream)
 	if (stream->gather != NULL && stream->gather->n == GATHER_PIECES) {
 		stream_flush(stream);
 	}
-	if (stream->out.len > 0 || stream->broken) {
+	/* encrypted bytes go behind what is blocked at the end of the turn, so that
+	 * small pieces still become one record */
+	if ((stream->out.len > 0 && stream->tls == NULL) || stream->broken) {
 		return NULL;
 	}
 	if (stream->gather == NULL) {
@@ -372,6 +394,34 @@ static void stream_deliver(struct stream *stream, struct span in, bool in_held)
 	}
 }
 
+uint8_t *stream_room(struct stream *stream, uint8_t *shared, size_t *size)
+{
+	size_t hold_max = stream->group->hold_max + STREAM_SLACK;
+	if (stream->in.max < hold_max) {
+		stream->in.max = hold_max; /* raised by a reload */
+	}
+	size_t held = stream->in.len;
+	if (held > *size / 2) {
+		return buf_reserve(&stream->in, *size);
+	}
+	if (held > 0) {
+		memcpy(shared, stream->in.data, held);
+	}
+	*size -= held;
+	return shared + held;
+}
+
+void stream_put_in(struct stream *stream, uint8_t *to, size_t n)
+{
+	size_t held = stream->in.len;
+	if (held > 0 && to == stream->in.data + held) {
+		stream->in.len += n;
+		stream_deliver(stream, buf_span(&stream->in), true);
+	} else {
+		stream_deliver(stream, span_make(to - held, held + n), false);
+	}
+}
+
 static void stream_readable(struct stream *stream)
 {
 	if (stream->broken) { /* paused or not: nobody would ever resume it */
@@ -383,34 +433,23 @@ static void stream_readable(struct stream *stream)
 		stream_interest(stream);
 		return;
 	}
-	size_t hold_max = stream->group->hold_max + STREAM_SLACK;
-	if (stream->in.max < hold_max) {
-		stream->in.max = hold_max; /* raised by a reload */
-	}
 	size_t size;
-	uint8_t *to = loop_scratch(stream->group->loop, &size);
-	size_t held = stream->in.len;
-	bool in_held = held > size / 2;
-	if (in_held) {
-		to = buf_reserve(&stream->in, size);
+	uint8_t *shared = loop_scratch(stream->group->loop, &size);
+	uint8_t *to = shared;
+	if (LIKELY(stream->tls == NULL)) {
+		to = stream_room(stream, shared, &size);
 		if (to == NULL) {
 			stream->events->ended(stream, -EMSGSIZE);
 			return;
 		}
-	} else if (held > 0) {
-		memcpy(to, stream->in.data, held);
-		to += held;
-		size -= held;
 	}
 	ssize_t n = recv(stream->fd, to, size, 0);
 	if (n > 0) {
 		stream->n_received += (uint64_t)n;
-		if (in_held) {
-			stream->in.len += (size_t)n;
-			stream_deliver(stream, buf_span(&stream->in), true);
+		if (LIKELY(stream->tls == NULL)) {
+			stream_put_in(stream, to, (size_t)n);
 		} else {
-			stream_deliver(stream, span_make(to - held, held + (size_t)n),
-				       false);
+			stream_tls_input(stream, span_make(to, (size_t)n));
 		}
 		return;
 	}
@@ -445,6 +484,9 @@ static void stream_redeliver(struct stream *stream)
 	}
 	if (stream->in.len > 0) {
 		stream_deliver(stream, buf_span(&stream->in), true);
+	}
+	if (stream->fd >= 0 && stream->tls != NULL && !stream->paused) {
+		stream_tls_resume(stream);
 	}
 	if (stream->fd >= 0 && stream->stopped && !stream->paused) {
 		stream->stopped = false;
@@ -515,6 +557,9 @@ int stream_detach(struct stream *stream)
 	while (!dlist_is_empty(&group->dirty)) {
 		stream_flush(container_of(group->dirty.next, struct stream, dirty));
 	}
+	if (stream->tls != NULL) {
+		stream_tls_fini(stream);
+	}
 	int fd = stream->fd;
 	stream->fd = -1;
 	watch_close(steal(&stream->watch));
@@ -541,6 +586,11 @@ void stream_resume(struct stream *stream)
 		return;
 	}
 	stream->paused = false;
+	stream_revisit(stream);
+}
+
+void stream_revisit(struct stream *stream)
+{
 	dlist_remove(&stream->resumed);
 	dlist_push_tail(&stream->group->resumed, &stream->resumed);
 	loop_task_add(stream->group->loop, &stream->group->task);

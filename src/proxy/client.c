@@ -179,7 +179,10 @@ static void client_drained(struct stream *stream)
 static void client_ended(struct stream *stream, int err)
 {
 	struct client *client = container_of(stream, struct client, stream);
-	if (client->state < CLIENT_IDLE) {
+	if (client->state < CLIENT_IDLE && err == -EPROTO) {
+		client_close_text(client, CLIENT_CLOSE_TLS_FAILED, NULL,
+				  stream_tls_error(stream));
+	} else if (client->state < CLIENT_IDLE) {
 		client_close(client, CLIENT_CLOSE_LOGIN_EOF);
 	} else if (err == -EMSGSIZE) {
 		client_close(client, CLIENT_CLOSE_TOO_LARGE);

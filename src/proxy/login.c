@@ -11,6 +11,7 @@
 #include "login_priv.h"
 #include "proxy/cancel.h"
 #include "proxy/client.h"
+#include "proxy/login_tls.h"
 #include "proxy/users.h"
 #include "proxy/worker.h"
 #include "wire/frame.h"
@@ -157,6 +158,9 @@ static void login_session(struct client *client, const struct startup *startup)
 static size_t login_take_startup(struct client *client, struct span in)
 {
 	struct span packet;
+	if (frame_is_tls(in)) {
+		return login_tls_direct(client, in);
+	}
 	enum frame_result r = frame_startup(in, &packet);
 	if (r == FRAME_NEED) {
 		return 0;
@@ -185,13 +189,20 @@ static size_t login_take_startup(struct client *client, struct span in)
 			    "received unencrypted data after SSL request");
 			return 0;
 		}
-		stream_put_static(&client->stream, SPAN_LIT("N"));
+		if (startup.kind == STARTUP_SSL_REQUEST) {
+			login_tls_request(client);
+		} else {
+			stream_put_static(&client->stream, SPAN_LIT("N"));
+		}
 		return size;
 	case STARTUP_CANCEL_REQUEST:
 		cancel_request(client->worker, startup.cancel_pid, startup.cancel_key);
 		client_close(client, CLIENT_CLOSE_CANCEL_DONE);
 		return 0;
 	case STARTUP_SESSION:
+		if (login_tls_refuses(client)) {
+			return 0;
+		}
 		login_session(client, &startup);
 		return size;
 	}

@@ -13,8 +13,10 @@
 #include "base/metrics.h"
 #include "cache/memory.h"
 #include "cache/store.h"
+#include "net/tls.h"
 #include "proxy/cancel.h"
 #include "proxy/database.h"
+#include "proxy/login_tls.h"
 #include "proxy/users.h"
 #include "proxy/worker.h"
 #include "upstream/context.h"
@@ -88,6 +90,9 @@ int proxy_new(struct config *config, struct loop *main_loop, struct proxy **out)
 	pools_init(&proxy->pools, PROXY_MAX_POOLS);
 	proxy_raise_descriptors(config);
 	int r = users_load(config, &proxy->users, error, sizeof(error));
+	if (r == 0) {
+		r = login_tls_load(config, &proxy->tls, error, sizeof(error));
+	}
 	if (r != 0) {
 		log_fatal(NULL, "%s", error);
 		return r < 0 ? r : -EINVAL;
@@ -119,6 +124,7 @@ void proxy_free(struct proxy *proxy)
 	free(proxy->workers);
 	free(proxy->upstreams);
 	users_unref(proxy->users);
+	tls_unref(proxy->tls);
 	config_unref(proxy->config);
 	pthread_mutex_destroy(&proxy->lock);
 	free(proxy);
@@ -140,6 +146,14 @@ struct users *proxy_users(struct proxy *proxy)
 	return users;
 }
 
+struct tls *proxy_tls(struct proxy *proxy)
+{
+	pthread_mutex_lock(&proxy->lock);
+	struct tls *tls = tls_ref(proxy->tls);
+	pthread_mutex_unlock(&proxy->lock);
+	return tls;
+}
+
 static void proxy_poke(struct proxy *proxy)
 {
 	for (unsigned i = 0; i < proxy->n_workers; i++) {
@@ -151,13 +165,16 @@ static void proxy_poke(struct proxy *proxy)
 	}
 }
 
-void proxy_reload(struct proxy *proxy, struct config *config, struct users *users)
+void proxy_reload(struct proxy *proxy, struct config *config, struct users *users,
+		  struct tls *tls)
 {
 	pthread_mutex_lock(&proxy->lock);
 	struct config *old = proxy->config;
 	struct users *old_users = proxy->users;
+	struct tls *old_tls = proxy->tls;
 	proxy->config = config;
 	proxy->users = users;
+	proxy->tls = tls;
 	pthread_mutex_unlock(&proxy->lock);
 	atomic_fetch_add(&proxy->config_epoch, 1);
 	store_shared_reload(proxy->store, config);
@@ -166,6 +183,7 @@ void proxy_reload(struct proxy *proxy, struct config *config, struct users *user
 	proxy_poke(proxy);
 	config_unref(old);
 	users_unref(old_users);
+	tls_unref(old_tls);
 }
 
 void proxy_set_phase(struct proxy *proxy, enum proxy_phase phase)

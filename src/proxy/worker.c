@@ -21,6 +21,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/timer.h"
+#include "net/tls.h"
 #include "proxy/client.h"
 #include "proxy/client_steps.h"
 #include "proxy/proxy.h"
@@ -379,6 +380,8 @@ static void worker_take_config(struct worker *worker)
 	worker->config = proxy_config(worker->proxy);
 	users_unref(worker->users);
 	worker->users = proxy_users(worker->proxy);
+	tls_unref(worker->tls);
+	worker->tls = proxy_tls(worker->proxy);
 	stream_group_limit(&worker->group, worker->config->client_hold_max,
 			   worker->config->client_out_high);
 	key_fini(&worker->key);
@@ -447,6 +450,7 @@ int worker_new(struct proxy *proxy, unsigned index, struct worker **out)
 	worker->coarse_ns = clock_now_ns();
 	worker->config = proxy_config(proxy);
 	worker->users = proxy_users(proxy);
+	worker->tls = proxy_tls(proxy);
 	worker->config_epoch = atomic_load(&proxy->config_epoch);
 	worker->metrics = proxy->metrics[index];
 	worker->versions = store_shared_versions(proxy->store);
@@ -518,10 +522,12 @@ void worker_free(struct worker *worker)
 		worker_stop(worker); /* never ran */
 	}
 	loop_free(worker->loop);
+	stream_group_fini(&worker->group);
 	planner_free(worker->planner);
 	statement_table_free(worker->statements);
 	key_fini(&worker->key);
 	users_unref(worker->users);
+	tls_unref(worker->tls);
 	config_unref(worker->config);
 	free(worker);
 }

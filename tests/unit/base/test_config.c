@@ -232,7 +232,19 @@ Test(config, refusals_say_where_and_what)
 		{ TRUST "pool_mode = statement\n" CHAT, 3, "session, transaction" },
 		{ "[pgrecall]\nauth_type = md5\n" CHAT, 2, "trust, scram-sha-256" },
 		{ TRUST "auth_hba_file = x\n" CHAT, 3, "not supported yet" },
-		{ TRUST "client_tls_sslmode = require\n" CHAT, 3, "not supported yet" },
+		{ TRUST "client_tls_sslmode = require\n" CHAT, 0,
+		  "client_tls_key_file and" },
+		{ TRUST "client_tls_sslmode = on\n" CHAT, 3, "verify-full" },
+		{ TRUST "client_tls_sslmode = allow\nclient_tls_key_file = /no/x\n"
+			"client_tls_cert_file = /dev/null\n" CHAT,
+		  0, "client_tls_key_file: cannot read /no/x" },
+		{ TRUST "client_tls_sslmode = verify-ca\n"
+			"client_tls_key_file = /dev/null\n"
+			"client_tls_cert_file = /dev/null\n" CHAT,
+		  0, "client_tls_ca_file" },
+		{ TRUST "client_tls_protocols = tlsv1.4\n" CHAT, 0, "tlsv1.0 to" },
+		{ TRUST "client_tls_protocols = secure,!tlsv1.2,!tlsv1.3\n" CHAT, 0,
+		  "tlsv1.0 to" },
 		{ TRUST "server_tls_sslmode = verify-full\n" CHAT, 3,
 		  "not supported yet" },
 		{ TRUST "auth_query = SELECT 1\n" CHAT, 3, "use auth_file" },
