@@ -46,7 +46,8 @@ bool database_is_up(const struct database *database);
  * tag, which the caller has begun. */
 void database_changed(struct database *database);
 /* The outcome of a commit is unknown: the N tags (begun by the caller) end, moved, when
- * the server process PID is gone.  DDL: after that the catalogue is read again. */
+ * the server process PID is gone; 0: nobody knows which it is, and they stay in flight
+ * for good.  DDL: after that the catalogue is read again. */
 void database_limbo(struct database *database, uint32_t pid, const uint64_t *tags,
 		    size_t n, bool ddl);
 /* PREPARE TRANSACTION gid succeeded: keeps the tags in flight.  False when it cannot:

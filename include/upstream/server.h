@@ -63,9 +63,10 @@ struct server {
 	bool rolled_back;     /* the last command tag was ROLLBACK */
 	bool is_away;	      /* between two workers: on no loop and in no list */
 	bool reading_stopped; /* the client is a slow reader */
-	uint32_t pid;
-	uint64_t target;     /* pool->target when its connect began */
-	uint64_t expires_ns; /* end of its lifetime */
+	uint32_t pid;	      /* as the login told; 0: it told none */
+	bool pid_is_true;     /* the process has said the same of itself */
+	uint64_t target;      /* pool->target when its connect began */
+	uint64_t expires_ns;  /* end of its lifetime */
 	uint64_t idle_since_ns;
 	uint64_t query_sent_ns;	       /* when the oldest owed item was sent */
 	struct token_wait *token_wait; /* a commit waits for Redis; or NULL */

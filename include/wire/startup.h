@@ -6,9 +6,11 @@
  * the beginning of a session with its parameters.  The packet comes from
  * frame_startup(), which has bounded it; everything here is spans into it.
  *
- * Version: the major one must be 3.  A minor version we do not speak, or a `_pq_.`
- * option (we know none), is answered once with NegotiateProtocolVersion, before
- * authentication. */
+ * Version: the major one must be 3; 3.0 and 3.2 are spoken.  Newer ones get 3.2,
+ * and 3.1, which never existed, 3.0.  Another version than the one asked for, or a
+ * `_pq_.` option (we know none), is answered once with NegotiateProtocolVersion, before
+ * authentication.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,11 +20,12 @@
 #include "base/span.h"
 #include "wire/sqlstate.h"
 
-#define STARTUP_NEWEST_MINOR   0   /* of protocol 3; 3.1 does not exist */
+#define STARTUP_NEWEST_MINOR   2   /* of protocol 3 */
 #define STARTUP_MAX_PARAMS     64  /* user and database included */
 #define STARTUP_NAME_MAX       63  /* bytes of a user or database name */
 #define STARTUP_CANCEL_KEY_MIN 4   /* bytes */
 #define STARTUP_CANCEL_KEY_MAX 256 /* bytes, protocol 3.2 */
+#define STARTUP_OUR_KEY_MAX    32  /* bytes of the keys that we give, 4 before 3.2 */
 
 enum startup_kind {
 	STARTUP_SESSION,
@@ -53,8 +56,8 @@ struct startup {
 	enum startup_kind kind;
 	uint16_t major;	      /* as asked */
 	uint16_t asked_minor; /* as asked */
-	uint16_t minor; /* what the session speaks: at most STARTUP_NEWEST_MINOR */
-	bool negotiate; /* NegotiateProtocolVersion must be sent */
+	uint16_t minor;	      /* what the session speaks: 0 or 2 */
+	bool negotiate;	      /* NegotiateProtocolVersion must be sent */
 	/* session: the parameters in their order, all of them; a name may come twice,
 	 * the later one counts */
 	size_t n_params;

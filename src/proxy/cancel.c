@@ -17,6 +17,7 @@
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
 #include "upstream/server.h"
+#include "wire/startup.h"
 
 /* Beyond the process ids of any system: pg_terminate_backend() of such a one hits
  * nobody. */
@@ -28,7 +29,8 @@ struct cancel_slot {
 	uint64_t client_id;
 	uint32_t pid;  /* as the client was told */
 	uint32_t next; /* free list */
-	uint8_t key[4];
+	uint8_t key[STARTUP_OUR_KEY_MAX];
+	uint8_t key_len;
 };
 
 struct cancel_table {
@@ -62,10 +64,11 @@ void cancel_table_free(struct cancel_table *table)
 	}
 }
 
-bool cancel_register(struct client *client, uint32_t pid, uint8_t key[4])
+bool cancel_register(struct client *client, uint32_t pid, uint8_t *key, size_t key_len)
 {
 	struct cancel_table *table = client->worker->proxy->cancels;
-	if (RAND_bytes(key, 4) != 1) {
+	require(key_len <= STARTUP_OUR_KEY_MAX);
+	if (RAND_bytes(key, (int)key_len) != 1) {
 		return false;
 	}
 	pthread_mutex_lock(&table->lock);
@@ -77,7 +80,8 @@ bool cancel_register(struct client *client, uint32_t pid, uint8_t key[4])
 		slot->client = client;
 		slot->worker = client->worker;
 		slot->client_id = client->id;
-		memcpy(slot->key, key, 4);
+		memcpy(slot->key, key, key_len);
+		slot->key_len = (uint8_t)key_len;
 		slot->pid = pid ? pid : CANCEL_FIRST_PID + i;
 		client->cancel_pid = slot->pid;
 		client->cancel_slot = i;
@@ -140,7 +144,8 @@ static struct cancel_slot *cancel_find(struct cancel_table *table, uint32_t pid,
 	for (uint32_t i = from; i < to && i < table->n; i++) {
 		struct cancel_slot *slot = &table->slots[i];
 		if (slot->client != NULL && slot->pid == pid &&
-		    CRYPTO_memcmp(slot->key, key.p, sizeof(slot->key)) == 0) {
+		    slot->key_len == key.n &&
+		    CRYPTO_memcmp(slot->key, key.p, key.n) == 0) {
 			return slot;
 		}
 	}
@@ -150,9 +155,6 @@ static struct cancel_slot *cancel_find(struct cancel_table *table, uint32_t pid,
 void cancel_request(struct worker *worker, uint32_t pid, struct span key)
 {
 	struct cancel_table *table = worker->proxy->cancels;
-	if (key.n != sizeof(table->slots[0].key)) {
-		return;
-	}
 	struct cancel_order *order = malloc(sizeof(*order));
 	if (order == NULL) {
 		return;

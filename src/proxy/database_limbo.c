@@ -65,7 +65,7 @@ void database_limbo(struct database *database, uint32_t pid, const uint64_t *tag
 		return;
 	}
 	struct limbo *limbo = NULL;
-	if (n <= DATABASE_MAX_TAGS &&
+	if (pid != 0 && n <= DATABASE_MAX_TAGS &&
 	    atomic_load(&database->n_limbo) < DATABASE_MAX_LIMBO) {
 		limbo = calloc(1, FLEX_SIZE(struct limbo, tags, n * sizeof(*tags)));
 	}
@@ -175,7 +175,7 @@ static void limbo_list(struct database *database, struct buf *out)
 		struct limbo *limbo = container_of(it, struct limbo, link);
 		limbo->is_asked = true;
 		/* what is no process id of a server is not asked for, and not seen */
-		if (limbo->pid > 0 && limbo->pid <= INT32_MAX) {
+		if (limbo->pid <= INT32_MAX) {
 			buf_printf(out, n > 0 ? ",%" PRIu32 : "%" PRIu32, limbo->pid);
 			n++;
 		}

@@ -138,6 +138,7 @@ static bool login_parameters(struct client *client, const struct startup *startu
 
 static void login_session(struct client *client, const struct startup *startup)
 {
+	client->login->minor = startup->minor;
 	if (startup->negotiate) {
 		struct buf out;
 		buf_init(&out, LOGIN_OUT_MAX);

@@ -20,7 +20,7 @@
 #include "upstream/context.h"
 #include "upstream/server.h"
 #include "upstream/welcome.h"
-#include "wire/frame.h"
+#include "wire/startup.h"
 #include "wire/writer.h"
 
 static const struct login_setting *login_setting(const struct login *login,
@@ -115,13 +115,17 @@ static void login_greet(struct client *client, struct welcome *welcome,
 	buf_init(&out, LOGIN_OUT_MAX);
 	writer_auth_ok(&out);
 	login_greet_parameters(client, welcome, &out);
-	uint8_t key[4];
-	if (!cancel_register(client, client->server ? client->server->pid : 0, key)) {
+	const struct server *server = client->server;
+	uint32_t pid = server != NULL && server->pid_is_true ? server->pid : 0;
+	uint8_t key[STARTUP_OUR_KEY_MAX];
+	size_t key_len =
+	    client->login->minor >= 2 ? sizeof(key) : STARTUP_CANCEL_KEY_MIN;
+	if (!cancel_register(client, pid, key, key_len)) {
 		buf_fini(&out);
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
 	}
-	writer_key_data(&out, client->cancel_pid, span_make(key, sizeof(key)));
+	writer_key_data(&out, client->cancel_pid, span_make(key, key_len));
 	writer_ready(&out, 'I');
 	stream_put(&client->stream, buf_span(&out));
 	buf_fini(&out);
@@ -160,8 +164,8 @@ static bool login_try_greet(struct client *client)
 }
 
 /* In session mode the client has its server connection from the beginning, and is told
- * the process id of its true backend: what looks itself up in pg_stat_activity or
- * pg_locks, or signals itself, works. */
+ * the process id of its true backend, when we know that: what looks itself up in
+ * pg_stat_activity or pg_locks, or signals itself, works. */
 static void login_with_server(struct client *client, struct server *server)
 {
 	client->server = server;

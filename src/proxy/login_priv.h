@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/span.h"
 #include "wire/scram.h"
@@ -29,6 +30,7 @@ struct login_setting {
 };
 
 struct login {
+	uint16_t minor; /* of the protocol: 0 or 2 */
 	char *user;	/* owned */
 	char *database; /* owned */
 	char *password; /* towards servers; owned, or NULL */

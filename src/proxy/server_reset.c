@@ -3,6 +3,7 @@
 
 #include "proxy/server_reset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,9 +23,10 @@
 #include "wire/writer.h"
 
 /* The settings of a new session that answers or name resolution depend on: the base of
- * every context of this pool.  hnsw and ivfflat are pgvector's. */
+ * every context of this pool.  hnsw and ivfflat are pgvector's.  The process id tells
+ * whether the one of the login is true: another pooler's is not. */
 static const char probe_sql[] =
-    "SELECT pg_catalog.string_agg(n || '=' || coalesce("
+    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.string_agg(n || '=' || coalesce("
     "pg_catalog.current_setting(n, true), ''), E'\\n') FROM pg_catalog.unnest(ARRAY["
     "'search_path','TimeZone','DateStyle','IntervalStyle','extra_float_digits',"
     "'bytea_output','client_encoding','lc_messages','lc_monetary','lc_numeric','lc_"
@@ -64,20 +66,26 @@ void server_probe(struct server *server)
 	(void)server_send(server, SPAN_LIT(probe_sql), OWED_PROBE);
 }
 
+/* NULL makes the reader fail. */
+static struct span probe_value(struct reader *r)
+{
+	return reader_bytes(r, (size_t)reader_i32(r));
+}
+
 void server_probe_row(struct server *server, struct span body)
 {
 	struct reader r = reader_make(body);
-	if (reader_u16(&r) != 1) {
+	if (reader_u16(&r) != 2) {
 		return;
 	}
-	int32_t len = reader_i32(&r);
-	if (len < 0) {
-		return;
-	}
-	struct span base = reader_bytes(&r, (size_t)len);
+	struct span pid = probe_value(&r);
+	struct span base = probe_value(&r);
 	if (!reader_at_end(&r) || memchr(base.p, 0, base.n) != NULL) {
 		return;
 	}
+	char told[16];
+	snprintf(told, sizeof(told), "%u", server->pid);
+	server->pid_is_true = span_eq_str(pid, told);
 	struct pool_shared *shared = server->pool->shared;
 	context_unref(server->context);
 	server->context =

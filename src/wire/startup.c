@@ -29,11 +29,8 @@ static void startup_set_version(struct startup *out, uint32_t version)
 {
 	out->major = (uint16_t)(version >> 16);
 	out->asked_minor = (uint16_t)(version & 0xffff);
-	out->minor = out->asked_minor;
-	if (out->minor > STARTUP_NEWEST_MINOR) {
-		out->minor = STARTUP_NEWEST_MINOR;
-		out->negotiate = true;
-	}
+	out->minor = out->asked_minor < STARTUP_NEWEST_MINOR ? 0 : STARTUP_NEWEST_MINOR;
+	out->negotiate = out->minor != out->asked_minor;
 }
 
 static void startup_note_param(struct startup *out, const struct startup_param *param)
@@ -132,7 +129,7 @@ static const struct startup_error_row {
 	[STARTUP_E_MALFORMED] = { SQLSTATE_PROTOCOL_VIOLATION,
 		"invalid startup packet layout: expected terminator as last byte" },
 	[STARTUP_E_VERSION] = { SQLSTATE_FEATURE_NOT_SUPPORTED,
-		"unsupported frontend protocol: server supports 3.0 only" },
+		"unsupported frontend protocol: server supports 3.0 to 3.2" },
 	[STARTUP_E_NO_USER] = { SQLSTATE_INVALID_AUTHORIZATION,
 		"no PostgreSQL user name specified in startup packet" },
 	[STARTUP_E_TOO_MANY] = { SQLSTATE_PROTOCOL_VIOLATION,

@@ -153,9 +153,9 @@ class Connection:
     def close(self):
         self.socket.close()
 
-    def start(self, user="postgres", database="postgres", password=None, **parameters):
+    def start(self, user="postgres", database="postgres", password=None, version=0x00030000, **parameters):
         """Logs in and reads up to the first ReadyForQuery."""
-        self.send(startup(user=user, database=database, **parameters))
+        self.send(startup(version, user=user, database=database, **parameters))
         for m in self.login(password):
             if m.kind == "S":
                 name, value = m.body[:-1].split(b"\0", 1)

@@ -317,7 +317,7 @@ Test(database, waits_for_lost_ddl, .timeout = 60)
 
 Test(database, knows_that_no_session_has_such_a_number, .timeout = 60)
 {
-	static const uint32_t pids[] = { 0, 1, UINT32_MAX };
+	static const uint32_t pids[] = { 1, INT32_MAX, UINT32_MAX };
 	struct rig rig;
 	begin(&rig, "d_numbers");
 	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
@@ -325,6 +325,18 @@ Test(database, knows_that_no_session_has_such_a_number, .timeout = 60)
 		database_limbo(rig.database, pids[i], &rig.own, 1, false);
 	}
 	cr_assert(run_for(&rig, 10000, is_idle));
+	end(&rig);
+}
+
+/* Nobody can say when a process that is not known is gone. */
+Test(database, stays_in_flight_without_a_process_id, .timeout = 60)
+{
+	struct rig rig;
+	begin(&rig, "d_nameless");
+	versions_begin(rig.versions, rig.own);
+	database_limbo(rig.database, 0, &rig.own, 1, false);
+	(void)run_for(&rig, 1000, never);
+	cr_assert_not(is_idle(&rig));
 	end(&rig);
 }
 
@@ -433,7 +445,7 @@ static void *work(void *arg)
 		versions_begin(rig->versions, rig->own);
 		database_changed(db);
 		versions_begin(rig->versions, tags[0]);
-		database_limbo(db, i, tags, 1, false);
+		database_limbo(db, i + 1, tags, 1, false);
 		(void)database_prepared(db, SPAN_LIT("a"), tags, 2);
 		free(database_unprepare(db, SPAN_LIT("a"), &n));
 		(void)database_is_up(db);

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: PostgreSQL
+# Copyright (c) 2026, The pgrecall authors
+"""Cancel requests and their keys (T-09, T-75 to T-80, T-104)."""
+
+import re
+import time
+
+import pytest
+
+import wire
+from gate import Gate
+from servers import wait_for
+from wire import query
+
+SLEEPS = ("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' "
+          "AND pid <> pg_backend_pid()")
+
+
+@pytest.fixture
+def gate(postgres):
+    made = Gate(postgres.port)
+    yield made
+    made.close()
+
+
+def send_cancel(port, pid, key):
+    """What answers a cancel request: nothing, and the end."""
+    with wire.Connection(port) as conn:
+        conn.send(wire.cancel_request(pid, key))
+        return conn.rest()
+
+
+def errors(messages):
+    return [m.sqlstate() for m in messages if m.kind == "E"]
+
+
+def open_32(proxy, database, **parameters):
+    """A connection that speaks protocol 3.2."""
+    return wire.Connection(proxy.port).start(database=database, version=0x00030002, **parameters)
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_T09_keys_of_protocol_3_2(pgrecall, database, mode):
+    proxy = pgrecall(pgrecall={"pool_mode": mode})
+    old, new = proxy.connect(database.name), open_32(proxy, database.name)
+    assert (len(old.key), len(new.key)) == (4, 32)
+    new.send(query("SELECT pg_sleep(20)"))
+    wait_for(lambda: database.psql(SLEEPS) == "1\n")
+    wrong = [new.key[:4], new.key[:31], new.key + b"\0", bytes(32), new.key[:-1] + bytes([new.key[-1] ^ 1]), new.key * 8]
+    for key in wrong:
+        assert send_cancel(proxy.port, new.pid, key) == []
+        assert send_cancel(proxy.port, old.pid, key) == []
+    assert database.psql(SLEEPS) == "1\n"
+    assert send_cancel(proxy.port, new.pid, new.key) == []
+    assert errors(new.until("Z")) == ["57014"]
+    assert new.types(new.query("SELECT 1")) == "TDCZ"
+
+
+def without_key(data):
+    return re.sub(rb"K\0\0\0\x0c.{8}(?=Z\0\0\0\x05I)", b"", data, flags=re.S)
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_T09_a_server_without_a_key(pgrecall, database, gate, mode):
+    """Nothing can be cancelled there; all else works."""
+    gate.edit = without_key
+    proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall={"pool_mode": mode})
+    first, second = proxy.connect(database.name), proxy.connect(database.name)
+    assert first.pid != second.pid and first.pid >= 1 << 24
+    first.send(query("SELECT pg_sleep(1)"))
+    wait_for(lambda: database.psql(SLEEPS) == "1\n")
+    assert send_cancel(proxy.port, first.pid, first.key) == []
+    assert first.types(first.until("Z")) == "TDCZ"
+    first.send(query("SELECT pg_sleep(0.5)"))
+    wait_for(lambda: database.psql(SLEEPS) == "1\n")
+    first.close()
+    assert second.types(second.query("SELECT 1")) == "TDCZ"
+
+
+def test_T104_a_lost_commit_behind_another_pooler(pgrecall, database, gate):
+    """Nobody knows which process it ran in: what it wrote is not served from memory again."""
+    inner = pgrecall()
+    gate.target = inner.port
+    outer = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, cache={"default": "on"})
+    outer.warm(database.name)
+    read = "SELECT name FROM channels WHERE id = 1"
+    reader, writer = outer.connect(database.name), outer.connect(database.name)
+
+    def name():
+        return [m.values() for m in reader.query(read) if m.kind == "D"]
+    old = name()
+    wait_for(lambda: name() == old and outer.metric("cache_hits_total") > 0)
+    writer.query("BEGIN")
+    writer.query("UPDATE channels SET name = 'new' WHERE id = 1")
+    lost = gate.cut(b"COMMIT")
+    writer.send(query("COMMIT"))
+    lost.wait()
+    outer.wait_log("lost commit cannot be followed")
+    wait_for(lambda: database.psql("SELECT name FROM channels WHERE id = 1") == "new\n")
+    hits = outer.metric("cache_hits_total")
+    for _ in range(5):
+        assert name() == [[b"new"]]
+        time.sleep(0.2)
+    assert outer.metric("cache_hits_total") == hits
+
+
+@pytest.mark.parametrize("inner_mode", ["transaction", "session"])
+@pytest.mark.parametrize("outer_mode", ["transaction", "session"])
+def test_T104_cancel_through_two_proxies(pgrecall, database, inner_mode, outer_mode):
+    inner = pgrecall(pgrecall={"pool_mode": inner_mode})
+    outer = pgrecall(databases={"*": f"host=127.0.0.1 port={inner.port}"}, pgrecall={"pool_mode": outer_mode})
+    first, second = outer.connect(database.name), open_32(outer, database.name)
+    for client in (first, second):
+        client.send(query("SELECT pg_sleep(20)"))
+    wait_for(lambda: database.psql(SLEEPS) == "2\n")
+    for client in (second, first):
+        assert send_cancel(outer.port, client.pid, client.key) == []
+        assert errors(client.until("Z")) == ["57014"]
+        assert client.types(client.query("SELECT 1")) == "TDCZ"
