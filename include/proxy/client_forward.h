@@ -26,6 +26,10 @@ struct statement;
 
 void client_malformed(struct client *client);
 bool client_send_plain(struct client *client, const struct frame *frame);
+/* The statement that PARSE makes under the settings of now, a new reference; NULL
+ * without memory. */
+struct statement *client_statement(struct client *client,
+				   const struct message_parse *parse);
 /* Parse goes to the server unless it has the statement already. */
 bool client_send_parse(struct client *client, const struct frame *frame,
 		       const struct message_parse *parse, struct statement *statement);

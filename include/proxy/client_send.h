@@ -43,6 +43,10 @@ void client_wait_answers(struct client *client);
 /* Queues an item; closes the client without memory, and frees what the item holds. */
 bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query *query,
 		struct commit *commit);
+/* Queues the item of a Bind or Describe (KIND) of STATEMENT, which the client calls
+ * NAME and the server has. */
+bool client_owe_statement(struct client *client, uint8_t kind,
+			  struct statement *statement, struct span name);
 /* What a statement with this plan does to facts and, when it IS_EXECUTED, to the
  * session, before it is sent. */
 void client_note_statement(struct client *client, const struct request *request,

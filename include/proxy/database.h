@@ -39,6 +39,12 @@ uint64_t database_tag(const struct database *database);
 struct catalog *database_catalog(struct database *database);
 /* Version of the current snapshot, 0: none; cheap. */
 uint32_t database_catalog_version(const struct database *database);
+/* A number that has been another one before the last DDL, as far as we know of it: DDL
+ * that has passed through, and what the catalogue has shown of others'. */
+uint64_t database_shape(const struct database *database);
+/* DDL has been committed, and nobody has been told yet: gives the database another
+ * shape. */
+void database_reshape(struct database *database);
 /* True when the main thread can reach the server. */
 bool database_is_up(const struct database *database);
 

@@ -32,6 +32,7 @@ struct statement;
 struct named {
 	struct statement *statement; /* a reference; NULL: there is none */
 	bool on_server; /* session mode: the server connection has it by this name */
+	bool is_told;	/* a Describe has asked what its result is like */
 	uint8_t name_len;
 	char name[NAMES_MAX_LEN];
 };

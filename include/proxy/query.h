@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "cache/store.h"
+#include "proxy/writes.h"
 #include "sql/plan.h"
 
 struct client;
@@ -57,6 +58,8 @@ struct request {
 
 /* Finds the plan of the request under the session's settings. */
 void query_plan(struct client *client, struct request *request);
+/* Where the values of its operands are. */
+struct operands query_operands(const struct request *request);
 /* Looks into the cache.  HIT: a reference for the caller.  Otherwise the worker's key
  * and *REASON say how it goes on: BYPASS_NONE means a miss that may be stored. */
 struct entry *query_lookup(struct client *client, struct request *request,

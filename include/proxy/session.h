@@ -31,6 +31,8 @@ struct session {
 	struct names names;    /* prepared statements */
 	struct writes writes;  /* of the open transaction */
 	uint64_t own_parse_id; /* 0: not needed; see session_parse_id() */
+	uint64_t own_shape;    /* DDL of the open transaction, or a temporary table,
+				* makes the database another one for us; 0: none */
 	uint32_t pins;	       /* enum plan_pin bits; held until DISCARD ALL */
 	char tx_status;	       /* I T E: as the client was last told */
 	bool tx_begun;	       /* BEGIN was sent since the last idle */
@@ -39,7 +41,7 @@ struct session {
 	bool tx_may_end; /* something that can end a transaction was sent since then */
 	bool tx_partial; /* what was sent since then may fail, or end with a ROLLBACK,
 			  * after it has committed something */
-	bool tx_local;	 /* SET LOCAL changed how constants are read */
+	bool tx_local;	 /* SET LOCAL changed how statements are read */
 	bool untrusted;	 /* settings that cannot be followed: no cache */
 	bool unreadable; /* texts under these settings cannot be scanned: every
 			  * statement counts as a write of everything */
@@ -62,6 +64,8 @@ enum bypass_reason session_bypass(const struct session *session);
 /* Stands for the settings through which the constants of a statement that is prepared
  * now are read (upstream/statement.h); a number of its own while they are not known. */
 uint64_t session_parse_id(struct session *session);
+/* The shape of the database for this session; SHAPE is what it is for others. */
+uint64_t session_shape(const struct session *session, uint64_t shape);
 /* The statement under NAME ("": the unnamed one), borrowed, or NULL.  When the settings
  * have changed since it was prepared it becomes another one, so that nobody gets a
  * statement with the constants of somebody else's settings.  But in session mode the

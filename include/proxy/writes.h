@@ -32,6 +32,7 @@ struct writes {
 	struct buf rows; /* struct write_row with its values, one behind the other */
 	bool all;	 /* any relation of the database may have been written */
 	bool ddl;	 /* the catalogue may have been changed */
+	bool reshapes;	 /* it has been, by a statement whose business that is */
 	bool any;	 /* something was written at all */
 	uint32_t catalog_version; /* that the facts were found with, when any */
 };
@@ -61,6 +62,7 @@ struct commit {
 	uint32_t
 	    catalog_version; /* that its tags were found with; 0: none was needed */
 	bool ddl;
+	bool reshapes;	  /* see struct writes */
 	bool has_db;	  /* the database's own tag is among them */
 	bool partial;	  /* a failure does not tell that nothing was committed */
 	bool prepares;	  /* PREPARE TRANSACTION: stay in flight under gid */

@@ -107,6 +107,8 @@ METRIC(GAUGE, DATABASE, prepared_statements, SIDE, NONE, NONE, "pgrecall_prepare
        "Prepared statements known.")
 METRIC(COUNTER, DATABASE, prepared_parses, SIDE, NONE, NONE, "pgrecall_prepared_statement_parses_total",
        "Parse messages seen from clients and sent to servers.")
+METRIC(COUNTER, DATABASE, prepared_repairs, NONE, NONE, NONE, "pgrecall_prepared_statement_repairs_total",
+       "Prepared statements that DDL had outdated and that were prepared again before the client noticed.")
 METRIC(COUNTER, DATABASE, query_cancels, NONE, NONE, NONE, "pgrecall_query_cancels_total",
        "Cancel requests forwarded.")
 METRIC(COUNTER, DATABASE, slow_queries, NONE, NONE, NONE, "pgrecall_slow_queries_total",

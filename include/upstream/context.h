@@ -38,9 +38,10 @@ struct context {
 	atomic_uint refs;
 	uint64_t id; /* never used again in this process */
 	uint64_t hash;
-	uint64_t path_id;  /* stands for database, user, role and search_path */
-	uint64_t parse_id; /* stands for the settings that constants are read through */
-	struct dlist link; /* in its bucket */
+	uint64_t path_id;      /* stands for database, user, role and search_path */
+	uint64_t parse_id;     /* stands for path_id and the settings that constants are
+				  read     through: what a statement is prepared under */
+	struct dlist link;     /* in its bucket */
 	struct dlist unused;   /* in the list of those without a reference */
 	struct context *cache; /* its cache part: itself, or another one it holds */
 	const char *database;
@@ -69,9 +70,11 @@ const char *context_get(const struct context *context, const char *name);
 /* The value in force: the client's or the base's; false when neither is known. */
 bool context_effective(const struct context *context, const char *name,
 		       struct span *value_out);
-/* Whether the setting decides how a constant of a statement is read: PostgreSQL does
- * that once, when the statement is prepared. */
+/* Whether the setting decides what a statement means: how its constants are read, which
+ * PostgreSQL does once, when it is prepared, or which relations its names are of. */
 bool context_is_of_parse(const char *name);
+/* The parse_id of a session in which NAME has been set to VALUE for a while. */
+uint64_t context_parse_id_with(uint64_t parse_id, const char *name, const char *value);
 /* Appends the SQL that turns a session in FROM into one in TO. */
 void context_diff(const struct context *from, const struct context *to,
 		  struct buf *out);

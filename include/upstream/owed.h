@@ -16,6 +16,7 @@
 
 struct commit;
 struct query;
+struct statement;
 
 enum owed_flags {
 	OWED_SWALLOW = 1,  /* we asked: the answer is not the client's, an error is */
@@ -36,14 +37,19 @@ struct owed {
 	uint8_t flags; /* enum owed_flags */
 	bool collects; /* Describe: its RowDescription belongs to the next Execute's
 			  answer */
+	bool is_told;  /* D: its ParameterDescription has come */
 	bool failed;   /* an ErrorResponse came for it (Q, S: for its group) */
 	uint8_t copy_begins;   /* Q, E: COPY FROM STDIN that have begun */
 	uint8_t copy_ends;     /* Q, E: CopyDone and CopyFail that were sent for it; S:
 				  that had been sent when it was */
 	struct query *query;   /* E and Q: metrics, slow log, capture; owned, or NULL */
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
+	struct statement *statement; /* B, D: of the statement, when it is known; a
+					reference, or NULL */
+	uint32_t again_at;     /* B, D: where it begins among the bytes that can be sent
+				  again, plus one; 0: it cannot (proxy/server_again.h) */
 	uint64_t statement_id; /* P, C: id in the server's prepared table, 0: none,
-				  OWED_NAMED */
+				  OWED_NAMED; B, D: the same, when `statement` is set */
 };
 
 struct owed_queue {
@@ -62,6 +68,8 @@ void owed_fini(struct owed_queue *queue);
 int owed_push(struct owed_queue *queue, struct owed item) MUST_CHECK;
 /* The oldest item, which must exist. */
 struct owed owed_pop(struct owed_queue *queue);
+/* Puts ITEM in front of the oldest.  The positions of all others stay what they are. */
+int owed_push_front(struct owed_queue *queue, struct owed item) MUST_CHECK;
 /* Takes out item I from the oldest, I > 0: the server ignores its message.  Its
  * position counts as answered together with the one before it. */
 struct owed owed_void(struct owed_queue *queue, uint32_t i);

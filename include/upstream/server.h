@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/close_reason.h"
 #include "base/dlist.h"
 #include "net/loop.h"
@@ -38,6 +39,14 @@ enum server_state {
 	SERVER_N_STATES,
 };
 
+/* What was sent of the batch at hand, for proxy/server_again.h. */
+enum again_state {
+	AGAIN_NOT,   /* nothing that would have to be sent again */
+	AGAIN_KEEPS, /* a copy, from the first message on that may fail */
+	AGAIN_NEVER, /* there is no copy of all of it */
+};
+#define SERVER_AGAIN_MAX 65536 /* bytes of that copy */
+
 /* The unnamed statement is one that was too large to be read. */
 #define SERVER_UNNAMED_LARGE UINT64_MAX
 
@@ -52,12 +61,17 @@ struct server {
 	struct prepared prepared; /* named statements it has */
 	uint64_t unnamed_id;	  /* statement id of its unnamed statement, 0: none that
 				     is known */
-	struct context *context;  /* settings in force; a reference */
-	size_t pass_left;	  /* bytes of a server message still to come */
-	bool pass_swallow;	  /* they are not the client's */
-	char tx_status;		  /* I T E, from the last ReadyForQuery */
-	bool unsynced;		  /* extended messages were sent since the last Sync */
-	bool copy_in;		  /* the server is reading CopyData */
+	struct buf again_bytes;	  /* copy of what may have to be sent again */
+	enum again_state again;
+	bool again_is_last; /* a Bind or Execute has been sent in this batch */
+	bool again_is_told; /* the client may know a description of the result */
+	bool again_is_open; /* the batch has begun, and its Sync has not been sent */
+	struct context *context; /* settings in force; a reference */
+	size_t pass_left;	 /* bytes of a server message still to come */
+	bool pass_swallow;	 /* they are not the client's */
+	char tx_status;		 /* I T E, from the last ReadyForQuery */
+	bool unsynced;		 /* extended messages were sent since the last Sync */
+	bool copy_in;		 /* the server is reading CopyData */
 	bool suspect; /* something ran that may have changed the session: check it */
 	bool dirty;   /* close it instead of using it again */
 	bool rolled_back;     /* the last command tag was ROLLBACK */

@@ -2,11 +2,13 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* A prepared statement as the servers know it: text, parameter types and the settings
- * through which its constants are read, shared by all clients of a worker that prepare
- * the same, with one name on every server connection.
- * Names are never used again (T-63).  Reference-counted; not shared between threads,
- * but the id is unique in the process. */
+/* A prepared statement as the servers know it: text, parameter types, the settings
+ * under which it is read (T-37) and the shape of the database it was first prepared in,
+ * shared by all clients of a worker that prepare the same, with one name on every
+ * server connection.  DDL gives the database another shape, so who prepares a text
+ * after it never gets a statement from before, whose result may be of other types
+ * (T-65). Names are never used again (T-63).  Reference-counted; not shared between
+ * threads, but the id is unique in the process. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +28,8 @@ struct statement {
 	uint64_t id;
 	uint64_t hash;
 	uint64_t
-	    parse_id; /* the settings': context->parse_id, or a number of its own */
+	    parse_id;	/* the settings': context->parse_id, or a number of its own */
+	uint64_t shape; /* the database's, or a transaction's with DDL in it */
 	struct dlist link; /* in the table's bucket */
 	uint32_t refs;
 	uint32_t text_len;
@@ -37,6 +40,8 @@ struct statement {
 	uint32_t plan_catalog;
 	uint32_t plan_epoch;	 /* the configuration's */
 	struct constant *consts; /* constants of the text; owned, NULL when none */
+	uint8_t *told_types; /* parameter types as the server has told a client, laid
+			      * out like `types`; owned, or NULL */
 	uint32_t n_consts;
 	struct statement_table *table;
 	char name[STATEMENT_NAME_MAX]; /* on the servers, in transaction mode */
@@ -47,9 +52,17 @@ int statement_table_new(struct statement_table **out) MUST_CHECK;
 /* Every statement must have been given back. */
 void statement_table_free(struct statement_table *table);
 /* The statement of TEXT and TYPES (as in Parse, with the count) under the settings
- * PARSE_ID, a new reference; NULL without memory. */
+ * PARSE_ID in a database of SHAPE, a new reference; NULL without memory. */
 struct statement *statement_intern(struct statement_table *table, struct span text,
-				   struct span types, uint64_t parse_id);
+				   struct span types, uint64_t parse_id,
+				   uint64_t shape);
+/* The body of a ParameterDescription for the statement: when it is prepared again its
+ * parameters stay what clients believe them to be.  The first one counts. */
+void statement_told(struct statement *statement, struct span body);
+/* That body again; empty: nobody was told. */
+struct span statement_told_types(const struct statement *statement);
+/* The parameter types to prepare it with, without their count. */
+struct span statement_parse_types(const struct statement *statement);
 /* A number for settings that are nobody else's. */
 uint64_t statement_own_parse_id(void);
 struct statement *statement_ref(struct statement *statement);

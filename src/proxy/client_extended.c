@@ -12,6 +12,7 @@
 #include "proxy/client_steps.h"
 #include "proxy/client_unit.h"
 #include "proxy/query.h"
+#include "proxy/server_again.h"
 #include "proxy/server_copy.h"
 #include "proxy/worker.h"
 #include "sql/plan.h"
@@ -45,9 +46,7 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 		(void)client_send_duplicate(client, &parse, there);
 		return frame->size;
 	}
-	struct statement *statement =
-	    statement_intern(client->worker->statements, parse.text,
-			     parse.counted_types, session_parse_id(&client->session));
+	struct statement *statement = client_statement(client, &parse);
 	if (statement == NULL) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return 0;
@@ -169,17 +168,22 @@ static bool client_describe_statement(struct client *client, const struct frame 
 	if (!client_ensure_prepared(client, statement, name)) {
 		return false;
 	}
-	if (name.n == 0 || client->session_mode) {
-		return client_send_plain(client, frame);
-	}
-	if (!client_owe(client, 'D', 0, NULL, NULL)) {
+	if (!client_owe_statement(client, 'D', statement, name)) {
 		return false;
 	}
+	struct named *named = names_find(&client->session.names, name);
+	if (named != NULL) {
+		named->is_told = true;
+	}
 	client->server->unsynced = true;
+	if (name.n == 0 || client->session_mode) {
+		server_put_borrow(client->server, frame_bytes(frame));
+		return true;
+	}
 	struct buf message;
 	buf_init(&message, CLIENT_HEAD_MAX);
 	writer_describe(&message, 'S', span_str(statement->name));
-	stream_put(&client->server->stream, buf_span(&message));
+	server_put(client->server, buf_span(&message));
 	buf_fini(&message);
 	return true;
 }
@@ -296,7 +300,7 @@ size_t client_close_target(struct client *client, struct span in,
 size_t client_flush(struct client *client, struct span in, const struct frame *frame)
 {
 	if (client->server != NULL && client->server->unsynced) {
-		stream_put_static(&client->server->stream, WIRE_FLUSH);
+		server_put_borrow(client->server, WIRE_FLUSH);
 	}
 	return frame->size;
 }
@@ -327,6 +331,7 @@ size_t client_sync(struct client *client, struct span in, const struct frame *fr
 	owed_at(&server->owed, server->owed.n - 1)->copy_ends =
 	    server_copies_ended(server);
 	server->unsynced = false;
-	stream_put_static(&server->stream, WIRE_SYNC);
+	server_put_borrow(server, WIRE_SYNC);
+	server_again_end(server);
 	return frame->size;
 }

@@ -10,7 +10,9 @@
 #include "proxy/client.h"
 #include "proxy/client_send.h"
 #include "proxy/client_steps.h"
+#include "proxy/database.h"
 #include "proxy/query.h"
+#include "proxy/server_again.h"
 #include "proxy/worker.h"
 #include "sql/plan.h"
 #include "upstream/server.h"
@@ -25,6 +27,16 @@ void client_malformed(struct client *client)
 			  "invalid message format");
 }
 
+struct statement *client_statement(struct client *client,
+				   const struct message_parse *parse)
+{
+	struct session *session = &client->session;
+	return statement_intern(
+	    client->worker->statements, parse->text, parse->counted_types,
+	    session_parse_id(session),
+	    session_shape(session, database_shape(client->database)));
+}
+
 static struct metrics_db *client_metrics(struct client *client)
 {
 	return metrics_database(client->worker->metrics,
@@ -34,8 +46,8 @@ static struct metrics_db *client_metrics(struct client *client)
 /* A message with another name in front of the rest of it. */
 static void client_put_head(struct client *client, struct buf *head, struct span rest)
 {
-	stream_put(&client->server->stream, buf_span(head));
-	stream_put_borrow(&client->server->stream, rest);
+	server_put(client->server, buf_span(head));
+	server_put_borrow(client->server, rest);
 }
 
 bool client_send_plain(struct client *client, const struct frame *frame)
@@ -44,7 +56,7 @@ bool client_send_plain(struct client *client, const struct frame *frame)
 		return false;
 	}
 	client->server->unsynced = true;
-	stream_put_borrow(&client->server->stream, frame_bytes(frame));
+	server_put_borrow(client->server, frame_bytes(frame));
 	return true;
 }
 
@@ -145,12 +157,12 @@ bool client_send_bind(struct client *client, const struct frame *frame,
 	if ((!client->session_mode &&
 	     !client_inject_names(client, statement->plan, OWED_SWALLOW)) ||
 	    !client_ensure_prepared(client, statement, bind->statement) ||
-	    !client_owe(client, 'B', 0, NULL, NULL)) {
+	    !client_owe_statement(client, 'B', statement, bind->statement)) {
 		return false;
 	}
 	server->unsynced = true;
 	if (bind->statement.n == 0 || client->session_mode) {
-		stream_put_borrow(&server->stream, frame_bytes(frame));
+		server_put_borrow(server, frame_bytes(frame));
 		return true;
 	}
 	struct buf head;
@@ -173,7 +185,7 @@ bool client_send_execute(struct client *client, const struct frame *frame,
 		return false;
 	}
 	client->server->unsynced = true;
-	stream_put_borrow(&client->server->stream, frame_bytes(frame));
+	server_put_borrow(client->server, frame_bytes(frame));
 	client_note_sent(client, plan);
 	return true;
 }

@@ -12,6 +12,7 @@
 #include "proxy/client_forward.h"
 #include "proxy/client_send.h"
 #include "proxy/query.h"
+#include "proxy/server_again.h"
 #include "sql/plan.h"
 #include "upstream/server.h"
 #include "upstream/statement.h"
@@ -26,6 +27,7 @@ static size_t client_pass_rest(struct client *client, struct span in,
 	client->pass_drop = drop;
 	size_t n = in.n - skip < client->pass_left ? in.n - skip : client->pass_left;
 	if (!drop) {
+		server_again_never(client->server);
 		stream_put_borrow(&client->server->stream, span_make(in.p + skip, n));
 	}
 	client->pass_left -= n;

@@ -13,6 +13,7 @@
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
 #include "proxy/query.h"
+#include "proxy/server_again.h"
 #include "proxy/server_skip.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
@@ -239,7 +240,7 @@ bool client_is_parsing(struct client *client, const struct statement *statement)
 
 void client_wait_answers(struct client *client)
 {
-	stream_put_static(&client->server->stream, WIRE_FLUSH);
+	server_put_borrow(client->server, WIRE_FLUSH);
 	stream_pause(&client->stream);
 	client->blocked = true;
 }
@@ -253,6 +254,9 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 	};
 	if (server->owed.n == 0) {
 		server->query_sent_ns = query ? query->start_ns : clock_now_ns();
+	}
+	if (kind == 'B' || kind == 'E') {
+		server_again_last(server);
 	}
 	if (owed_push(&server->owed, item) < 0) {
 		query_free(query);
@@ -271,15 +275,7 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 void client_note_statement(struct client *client, const struct request *request,
 			   bool is_executed)
 {
-	struct operands from = {
-		.consts = request->consts,
-		.n_consts = request->n_consts,
-		.bind = request->bind,
-	};
-	if (request->statement != NULL) {
-		struct span types = statement_types(request->statement);
-		from.types = types.n >= 2 ? span_skip(types, 2) : types;
-	}
+	struct operands from = query_operands(request);
 	writes_add(&client->session.writes, request->plan, &from);
 	if (is_executed) {
 		session_sent(&client->session, request->plan, client->server->context);
@@ -375,7 +371,7 @@ bool client_inject_close(struct client *client, struct span name)
 	writer_close(&message, 'S', name);
 	bool ok = client_owe(client, 'C', OWED_SWALLOW, NULL, NULL);
 	if (ok) {
-		stream_put(&client->server->stream, buf_span(&message));
+		server_put(client->server, buf_span(&message));
 		client->server->unsynced = true;
 	}
 	buf_fini(&message);
@@ -399,10 +395,10 @@ static bool client_inject_parse(struct client *client, struct statement *stateme
 {
 	struct server *server = client->server;
 	struct span text = statement_text(statement);
-	struct span types = statement_types(statement);
+	struct span types = statement_parse_types(statement);
 	struct buf message;
 	buf_init(&message, name.n + text.n + types.n + 64);
-	writer_parse(&message, name, text, types.n >= 2 ? span_skip(types, 2) : types);
+	writer_parse(&message, name, text, types);
 	bool ok = buf_ok(&message);
 	if (!ok) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
@@ -415,7 +411,7 @@ static bool client_inject_parse(struct client *client, struct statement *stateme
 			    statement->id;
 		}
 		client->inject_at = server->owed.n_pushed;
-		stream_put(&server->stream, buf_span(&message));
+		server_put(server, buf_span(&message));
 		server->unsynced = true;
 		metric_add(&metrics_database(client->worker->metrics,
 					     client->pool->shared->db_index)
@@ -434,6 +430,27 @@ bool client_note_prepared(struct client *client, uint64_t id)
 		return false;
 	}
 	return evicted == 0 || client_evict(client, evicted);
+}
+
+bool client_owe_statement(struct client *client, uint8_t kind,
+			  struct statement *statement, struct span name)
+{
+	struct server *server = client->server;
+	struct named *named = names_find(&client->session.names, name);
+	/* the unnamed one may have been parsed in this very batch */
+	bool was_there = name.n > 0 || !server->unsynced;
+	uint32_t again_at =
+	    !client->session_mode && was_there
+		? server_again_from(server, named == NULL || named->is_told)
+		: 0;
+	if (!client_owe(client, kind, 0, NULL, NULL)) {
+		return false;
+	}
+	struct owed *item = owed_at(&server->owed, server->owed.n - 1);
+	item->statement = statement_ref(statement);
+	item->statement_id = name.n > 0 ? statement->id : 0;
+	item->again_at = again_at;
+	return true;
 }
 
 bool client_ensure_prepared(struct client *client, struct statement *statement,
@@ -514,7 +531,7 @@ void client_fail_batch(struct client *client, const char *sqlstate, const char *
 		/* what the server did in this batch must not be committed by its Sync,
 		 * and an open transaction fails */
 		if (client_owe(client, 'B', OWED_SWALLOW | OWED_OURS, NULL, NULL)) {
-			stream_put_static(&server->stream, SERVER_FAIL_BATCH);
+			server_put_borrow(server, SERVER_FAIL_BATCH);
 			server->unsynced = true;
 		}
 	}

@@ -33,6 +33,7 @@
 #include "proxy/client_large.h"
 #include "proxy/client_send.h"
 #include "proxy/query.h"
+#include "proxy/server_again.h"
 #include "proxy/server_copy.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
@@ -244,6 +245,7 @@ static size_t client_pass(struct client *client, struct span in)
 {
 	size_t n = client->pass_left < in.n ? client->pass_left : in.n;
 	if (!client->pass_drop && client->server != NULL) {
+		server_again_never(client->server);
 		stream_put_borrow(&client->server->stream, span_make(in.p, n));
 	}
 	client->pass_left -= n;
@@ -429,6 +431,7 @@ void client_release(struct client *client)
 	if (server->unnamed_id == SERVER_UNNAMED_LARGE) {
 		server->unnamed_id = 0; /* nobody else may have it */
 	}
+	server_again_forget(server);
 	client->server = NULL;
 	server->client = NULL;
 	server->suspect = server->suspect || session->suspect;
@@ -468,6 +471,7 @@ void client_abandon(struct client *client)
 	}
 	client->server = NULL;
 	server->client = NULL;
+	server_again_forget(server);
 	server_resume_reading(server);
 	if (client->pass_left > 0 && !client->pass_drop) {
 		server_close(server, SERVER_CLOSE_DIRTY_SESSION);

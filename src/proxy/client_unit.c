@@ -136,9 +136,7 @@ static struct statement *unit_statement(struct client *client, const struct unit
 	     session_statement(&client->session, unit->parse.name) != NULL)) {
 		return NULL; /* perhaps an error */
 	}
-	return statement_intern(client->worker->statements, unit->parse.text,
-				unit->parse.counted_types,
-				session_parse_id(&client->session));
+	return client_statement(client, &unit->parse);
 }
 
 bool client_try_unit(struct client *client, struct span in, size_t *taken)

@@ -52,6 +52,16 @@ uint32_t database_catalog_version(const struct database *database)
 	return atomic_load(&database->version);
 }
 
+uint64_t database_shape(const struct database *database)
+{
+	return atomic_load(&database->n_reshaped) + atomic_load(&database->version);
+}
+
+void database_reshape(struct database *database)
+{
+	atomic_fetch_add(&database->n_reshaped, 1);
+}
+
 bool database_is_up(const struct database *database)
 {
 	return atomic_load(&database->is_up);

@@ -44,8 +44,9 @@ struct database {
 	struct databases *databases;
 	char *name; /* that clients use; owned */
 	uint64_t tag;
-	_Atomic uint32_t version; /* of `catalog`; 0: none */
-	atomic_bool is_up;	  /* the last question was answered */
+	_Atomic uint32_t version;    /* of `catalog`; 0: none */
+	_Atomic uint64_t n_reshaped; /* DDL that has passed through */
+	atomic_bool is_up;	     /* the last question was answered */
 	atomic_size_t n_limbo;
 	pthread_mutex_t lock;	 /* of what follows */
 	struct catalog *catalog; /* a reference, or NULL */

@@ -175,7 +175,7 @@ struct named *names_put(struct names *names, struct span name,
 	}
 	statement_unref(named->statement);
 	named->statement = statement_ref(statement);
-	named->on_server = false;
+	named->on_server = named->is_told = false;
 	return named;
 }
 
@@ -251,6 +251,7 @@ static void names_restore(struct names *names, struct name_change *change)
 		statement_unref(named->statement);
 		named->statement = steal(&change->before.statement);
 		named->on_server = change->before.on_server;
+		named->is_told = change->before.is_told;
 	}
 }
 

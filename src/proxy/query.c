@@ -106,7 +106,7 @@ void query_plan(struct client *client, struct request *request)
 	request->shape = planned.shape;
 }
 
-static struct operands query_operands(const struct request *request)
+struct operands query_operands(const struct request *request)
 {
 	struct operands from = {
 		.consts = request->consts,

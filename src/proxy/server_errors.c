@@ -6,11 +6,13 @@
 
 #include "proxy/client.h"
 #include "proxy/query.h"
+#include "proxy/server_again.h"
 #include "proxy/server_commit.h"
 #include "proxy/server_skip.h"
 #include "proxy/writes.h"
 #include "server_steps_priv.h"
 #include "upstream/server.h"
+#include "upstream/statement.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
 #include "wire/writer.h"
@@ -109,6 +111,9 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 		head->failed = true;
 		return PASS;
 	}
+	if (server_again(server, frame)) {
+		return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
+	}
 	if (!server_commit_decide(server, head, false)) {
 		return HOLD;
 	}
@@ -116,6 +121,7 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 	uint64_t at = server->owed.n_popped;
 	struct owed failed = owed_pop(&server->owed);
 	server_undo_item(server, &failed);
+	statement_unref(failed.statement);
 	if (failed.query != NULL) {
 		query_finish(server_worker(server), failed.query);
 	}

@@ -11,6 +11,7 @@
 #include "proxy/worker.h"
 #include "sql/plan.h"
 #include "upstream/server.h"
+#include "upstream/statement.h"
 #include "wire/writer.h"
 
 static struct versions *server_versions(const struct server *server)
@@ -56,6 +57,7 @@ static void server_drop_item(struct server *server)
 	}
 	server_undo_item(server, &item);
 	commit_end(item.commit, server_versions(server), false);
+	statement_unref(item.statement);
 	query_free(item.query);
 }
 

@@ -31,6 +31,7 @@
 #include "proxy/writes.h"
 #include "server_steps_priv.h"
 #include "upstream/server.h"
+#include "upstream/statement.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
 #include "wire/writer.h"
@@ -65,6 +66,7 @@ void server_item_done(struct walk *walk)
 	struct server *server = walk->server;
 	struct owed item = owed_pop(&server->owed);
 	require(item.commit == NULL); /* decided before */
+	statement_unref(item.statement);
 	if (item.query != NULL) {
 		if (server->client != NULL && item.query->plan != NULL &&
 		    item.query->sqlstate[0] == 0 && server_nothing_follows(server)) {
@@ -114,6 +116,21 @@ static struct capture *server_next_capture(struct server *server)
 		}
 	}
 	return NULL;
+}
+
+/* They stay what the client is told now: see statement_told(). */
+static enum verdict server_on_parameter_types(struct walk *walk,
+					      const struct frame *frame)
+{
+	struct owed *head = owed_head(&walk->server->owed);
+	if (head != NULL && head->kind == 'D' && head->statement != NULL &&
+	    frame->complete) {
+		statement_told(head->statement, frame->body);
+		bool is_second = head->is_told; /* see proxy/server_again.h */
+		head->is_told = true;
+		return is_second ? SWALLOW : PASS;
+	}
+	return PASS;
 }
 
 static enum verdict server_on_description(struct walk *walk, const struct frame *frame)
@@ -244,6 +261,7 @@ static enum verdict server_step(struct walk *walk, const struct frame *frame)
 	case 'n':
 		return server_on_description(walk, frame);
 	case 't':
+		return server_on_parameter_types(walk, frame);
 	case 'c':
 	case 'V':
 		return PASS;
@@ -390,6 +408,7 @@ static void server_closing(struct server *server, enum server_close_reason reaso
 	while (server->owed.n > 0) {
 		struct owed item = owed_pop(&server->owed);
 		server_commit_lost(server, item.commit);
+		statement_unref(item.statement);
 		query_free(item.query);
 	}
 	server_reset_forget(server);

@@ -76,6 +76,9 @@ static bool session_stays_readable(const struct plan *plan)
 	return true;
 }
 
+/* Shapes that are one transaction's are not those of the database. */
+#define SESSION_OWN_SHAPE(n) (UINT64_C(1) << 63 | (n) << 32)
+
 void session_init(struct session *session, struct context *context,
 		  uint32_t max_statements)
 {
@@ -134,6 +137,11 @@ uint64_t session_parse_id(struct session *session)
 	return session->own_parse_id;
 }
 
+uint64_t session_shape(const struct session *session, uint64_t shape)
+{
+	return session->own_shape + shape;
+}
+
 struct statement *session_statement(struct session *session, struct span name)
 {
 	struct named *named = names_find(&session->names, name);
@@ -143,9 +151,13 @@ struct statement *session_statement(struct session *session, struct span name)
 	uint64_t parse_id = session_parse_id(session);
 	struct statement *old = named->statement;
 	if (UNLIKELY(old->parse_id != parse_id) && !named->on_server) {
-		struct statement *fresh = statement_intern(
-		    old->table, statement_text(old), statement_types(old), parse_id);
+		struct statement *fresh =
+		    statement_intern(old->table, statement_text(old),
+				     statement_types(old), parse_id, old->shape);
 		if (fresh != NULL) {
+			if (old->told_types != NULL) {
+				statement_told(fresh, statement_told_types(old));
+			}
 			named->statement = fresh;
 			statement_unref(old);
 		}
@@ -247,8 +259,13 @@ static void session_sent_set(struct session *session, const struct plan *plan,
 	session->unreadable = session->unreadable || !session_stays_readable(plan);
 	if (plan->set_local && plan->set_name != NULL &&
 	    context_is_of_parse(plan->set_name)) {
+		/* the same settings in the next transaction: the same statements */
+		uint64_t before = session_parse_id(session);
+		session->own_parse_id =
+		    plan->set_kind == SET_VALUE && plan->set_value != NULL
+			? context_parse_id_with(before, plan->set_name, plan->set_value)
+			: statement_own_parse_id();
 		session->tx_local = true;
-		session->own_parse_id = statement_own_parse_id();
 	}
 	if (plan->set_local || plan->set_kind == SET_TRANSACTION ||
 	    plan->set_kind == SET_DISCARD) {
@@ -322,6 +339,13 @@ void session_sent(struct session *session, const struct plan *plan,
 	session->tx_partial = session->tx_partial || plan->kind == PLAN_MULTI ||
 			      plan->kind == PLAN_UNPARSED || plan->kind == PLAN_DDL ||
 			      plan->kind == PLAN_OTHER || plan->writes_all;
+	if (plan->kind == PLAN_DDL || plan->kind == PLAN_UNPARSED ||
+	    (plan->pins & PIN_TEMP) || (plan->is_rollback_to && session->own_shape)) {
+		session->own_shape = SESSION_OWN_SHAPE(statement_own_parse_id());
+	}
+	if (plan->is_rollback_to && session->tx_local) {
+		session->own_parse_id = statement_own_parse_id();
+	}
 	switch ((enum plan_kind)plan->kind) {
 	case PLAN_READ:
 		if (plan->suspect || plan->writes_all || plan->n_writes > 0 ||
@@ -406,6 +430,9 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	session->tx_plain = false;
 	session->tx_unread = false;
 	session->tx_local = false;
+	if ((session->pins & PIN_TEMP) == 0) {
+		session->own_shape = 0;
+	}
 	writes_reset(&session->writes);
 	if (session->pending == NULL) {
 		session->unreadable =

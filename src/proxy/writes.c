@@ -74,7 +74,7 @@ void writes_reset(struct writes *writes)
 {
 	if (writes->any) {
 		buf_fini(&writes->rows);
-		writes->all = writes->ddl = writes->any = false;
+		writes->all = writes->ddl = writes->any = writes->reshapes = false;
 	}
 }
 
@@ -138,6 +138,8 @@ void writes_add(struct writes *writes, const struct plan *plan,
 	/* a text that we cannot read may change the catalogue as well */
 	writes->ddl = writes->ddl || plan->kind == PLAN_DDL ||
 		      plan->kind == PLAN_UNPARSED || plan->suspect;
+	writes->reshapes =
+	    writes->reshapes || plan->kind == PLAN_DDL || plan->kind == PLAN_UNPARSED;
 	for (size_t i = 0; i < plan->n_writes; i++) {
 		writes_add_relation(writes, &plan->writes[i], from);
 	}
@@ -264,6 +266,7 @@ struct commit *commit_begin(const struct writes *writes, struct database *databa
 	};
 	commit->database = database;
 	commit->ddl = writes->ddl;
+	commit->reshapes = writes->reshapes;
 	if (!writes->all && !writes->ddl) {
 		commit_add_rows(&maker, writes, columns);
 	}
@@ -299,6 +302,9 @@ void commit_end(struct commit *commit, struct versions *versions, bool moved)
 	}
 	uint64_t db = versions_tag_db(database_tag(commit->database));
 	bool kept = false;
+	if (commit->reshapes && moved) {
+		database_reshape(commit->database);
+	}
 	for (size_t i = 0; i < commit->n; i++) {
 		/* after DDL the database stays in flight until its catalogue was read
 		 * again */

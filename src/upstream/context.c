@@ -88,6 +88,10 @@ static const char *context_next(const char **at)
 	return s;
 }
 
+/* Who the session is, and where it looks for names. */
+static const char *const context_path_names[] = { "role", "search_path",
+						  "session_authorization" };
+
 static const char *const context_parse_names[] = {
 	"array_nulls",
 	"backslash_quote",
@@ -109,13 +113,29 @@ bool context_is_of_parse(const char *name)
 			return true;
 		}
 	}
+	for (size_t i = 0; i < ARRAY_LEN(context_path_names); i++) {
+		if (strcmp(context_path_names[i], name) == 0) {
+			return true;
+		}
+	}
 	return false;
+}
+
+uint64_t context_parse_id_with(uint64_t parse_id, const char *name, const char *value)
+{
+	XXH3_state_t state;
+	XXH3_64bits_reset(&state);
+	XXH3_64bits_update(&state, &parse_id, sizeof(parse_id));
+	XXH3_64bits_update(&state, name, strlen(name) + 1);
+	XXH3_64bits_update(&state, value, strlen(value) + 1);
+	return XXH3_64bits_digest(&state);
 }
 
 static uint64_t context_make_parse_id(const struct context *context)
 {
 	XXH3_state_t state;
 	XXH3_64bits_reset(&state);
+	XXH3_64bits_update(&state, &context->path_id, sizeof(context->path_id));
 	for (size_t i = 0; i < ARRAY_LEN(context_parse_names); i++) {
 		struct span value = SPAN_LIT("");
 		(void)context_effective(context, context_parse_names[i], &value);
@@ -139,18 +159,16 @@ static void context_parse(struct context *context)
 		context->at[context->n].value = context_next(&at);
 		context->n++;
 	}
-	static const char *const path_names[] = { "role", "search_path",
-						  "session_authorization" };
 	XXH3_state_t state;
 	XXH3_64bits_reset(&state);
 	XXH3_64bits_update(&state, context->text,
 			   (size_t)(context->base - context->text) +
 			       strlen(context->base));
-	for (size_t i = 0; i < ARRAY_LEN(path_names); i++) {
-		const char *value = context_get(context, path_names[i]);
+	for (size_t i = 0; i < ARRAY_LEN(context_path_names); i++) {
+		const char *value = context_get(context, context_path_names[i]);
 		if (value != NULL) {
-			XXH3_64bits_update(&state, path_names[i],
-					   strlen(path_names[i]));
+			XXH3_64bits_update(&state, context_path_names[i],
+					   strlen(context_path_names[i]));
 			XXH3_64bits_update(&state, value, strlen(value) + 1);
 		}
 	}

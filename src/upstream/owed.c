@@ -7,10 +7,13 @@
 #include <stdlib.h>
 
 #define OWED_FIRST_CAP 8U
+/* Positions begin here, so that there are some for what is put in front. */
+#define OWED_FIRST_POSITION 16U
 
 void owed_init(struct owed_queue *queue)
 {
-	*queue = (struct owed_queue){ 0 };
+	*queue = (struct owed_queue){ .n_pushed = OWED_FIRST_POSITION,
+				      .n_popped = OWED_FIRST_POSITION };
 }
 
 void owed_fini(struct owed_queue *queue)
@@ -62,6 +65,22 @@ struct owed owed_pop(struct owed_queue *queue)
 		queue->n_popped++;
 	} while (queue->n > 0 && owed_head(queue)->kind == OWED_VOID);
 	return item;
+}
+
+int owed_push_front(struct owed_queue *queue, struct owed item)
+{
+	if (queue->n == queue->cap) {
+		int r = owed_grow(queue);
+		if (r < 0) {
+			return r;
+		}
+	}
+	require(queue->n_popped > 0);
+	queue->head--;
+	queue->ring[queue->head & (queue->cap - 1)] = item;
+	queue->n++;
+	queue->n_popped--;
+	return 0;
 }
 
 struct owed owed_void(struct owed_queue *queue, uint32_t i)

@@ -76,6 +76,7 @@ static void server_free(struct loop_task *task)
 	require(server->state == SERVER_CLOSING && server->client == NULL);
 	owed_fini(&server->owed);
 	prepared_fini(&server->prepared);
+	buf_fini(&server->again_bytes);
 	free(server);
 }
 
@@ -109,6 +110,7 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 	dlist_init(&server->link);
 	owed_init(&server->owed);
 	prepared_init(&server->prepared, up->config->max_prepared_statements);
+	buf_init(&server->again_bytes, SERVER_AGAIN_MAX);
 	loop_task_init(&server->free_task, server_free);
 	loop_task_init(&server->away_task, pool_hand_over);
 	int r = stream_open(&server->stream, up->group, server_socket_fd(socket),

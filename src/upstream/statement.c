@@ -110,17 +110,17 @@ uint64_t statement_own_parse_id(void)
 }
 
 struct statement *statement_intern(struct statement_table *table, struct span text,
-				   struct span types, uint64_t parse_id)
+				   struct span types, uint64_t parse_id, uint64_t shape)
 {
 	if (text.n > UINT32_MAX / 2 || types.n > UINT32_MAX / 2) {
 		return NULL;
 	}
-	uint64_t hash = XXH3_64bits_withSeed(text.p, text.n,
-					     parse_id ^ XXH3_64bits(types.p, types.n));
+	uint64_t hash = XXH3_64bits_withSeed(
+	    text.p, text.n, parse_id ^ shape << 32 ^ XXH3_64bits(types.p, types.n));
 	struct dlist *bucket = &table->buckets[hash & (table->n_buckets - 1)];
 	dlist_each (l, tmp, bucket) {
 		struct statement *s = container_of(l, struct statement, link);
-		if (s->hash == hash && s->parse_id == parse_id &&
+		if (s->hash == hash && s->parse_id == parse_id && s->shape == shape &&
 		    span_eq(statement_text(s), text) &&
 		    span_eq(statement_types(s), types)) {
 			return statement_ref(s);
@@ -132,6 +132,7 @@ struct statement *statement_intern(struct statement_table *table, struct span te
 	}
 	s->table = table;
 	s->parse_id = parse_id;
+	s->shape = shape;
 	dlist_push_head(bucket, &s->link);
 	if (++table->n > table->n_buckets) {
 		statement_table_grow(table);
@@ -158,5 +159,38 @@ void statement_unref(struct statement *statement)
 	statement->table->n--;
 	plan_unref(statement->plan);
 	free(statement->consts);
+	free(statement->told_types);
 	free(statement);
+}
+
+/* The parameter types in COUNTED, without their count. */
+static struct span statement_uncounted(struct span counted)
+{
+	return counted.n >= 2 ? span_skip(counted, 2) : counted;
+}
+
+void statement_told(struct statement *statement, struct span body)
+{
+	size_t n = body.n >= 2 ? 2 + 4 * (size_t)(body.p[0] << 8 | body.p[1]) : 0;
+	if (n == 0 || n != body.n || statement->told_types != NULL) {
+		return;
+	}
+	statement->told_types = malloc(n);
+	if (statement->told_types != NULL) {
+		memcpy(statement->told_types, body.p, n);
+	}
+}
+
+struct span statement_told_types(const struct statement *statement)
+{
+	const uint8_t *told = statement->told_types;
+	return told == NULL ? span_make(NULL, 0)
+			    : span_make(told, 2 + 4 * (size_t)(told[0] << 8 | told[1]));
+}
+
+struct span statement_parse_types(const struct statement *statement)
+{
+	return statement_uncounted(statement->told_types != NULL
+				       ? statement_told_types(statement)
+				       : statement_types(statement));
 }

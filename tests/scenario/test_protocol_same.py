@@ -193,8 +193,9 @@ SCRIPTS = {
     "T64 deallocate in a pipeline": [
         step(*ask("SELECT 1", name="a"), sync(), query("DEALLOCATE a"), query("SELECT 2"), *again("a"), sync())],
     "T65 result type changes": [
-        step(query("CREATE TEMP TABLE c AS SELECT 1 AS x")), step(*ask("SELECT * FROM c", name="c"), sync()),
-        step(query("ALTER TABLE c ADD y int")), step(*again("c"), sync()), step(close("S", "c"), sync()),
+        step(query("CREATE TEMP TABLE c AS SELECT 1 AS x")), step(parse("c", "SELECT * FROM c"), describe("S", "c"), sync()),
+        step(query("ALTER TABLE c ADD y int")), step(bind("", "c"), execute(), sync()),
+        step(query("BEGIN")), step(*again("c"), sync()), step(query("ROLLBACK")), step(close("S", "c"), sync()),
         step(*ask("SELECT * FROM c", name="c"), sync())],
     "T68 prepare by SQL": [
         step(query("PREPARE p AS SELECT $1::int")), step(query("EXECUTE p(1)")), step(bind("", "p", [b"2"]), execute(), sync()),

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: PostgreSQL
+# Copyright (c) 2026, The pgrecall authors
+"""Prepared statements on shared server connections."""
+
+import pytest
+
+import wire
+from wire import bind, close, describe, execute, flush, parse, query, sync
+
+SETUP = "CREATE TABLE t (id int, a int); INSERT INTO t VALUES (1, 10), (2, 20)"
+SQL = "SELECT * FROM t WHERE id = $1"
+# A statement that its client has described is bound without another Describe, or with one.
+PORTAL = (describe("P"), execute(), sync())
+BLIND = (execute(), sync())
+
+
+@pytest.fixture
+def place(pgrecall, empty_database):
+    """One server connection for everybody; DDL goes through the proxy or past it."""
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction", "default_pool_size": 1, "workers": 1},
+                     cache={"enabled": "off"})
+    empty_database.psql(SETUP)
+    with proxy.connect(empty_database.name) as admin:
+        def alter(sql, through):
+            if through:
+                admin.query(sql)
+            else:
+                empty_database.psql(sql)
+        yield proxy, empty_database.name, alter
+
+
+def outcome(messages):
+    """Types, and the SQLSTATE of errors."""
+    return " ".join(m.kind + (m.sqlstate() if m.kind == "E" else "") for m in messages)
+
+
+def row(messages):
+    return [m.values() for m in messages if m.kind == "D"]
+
+
+WAYS = {"the column of another type": ("ALTER TABLE t ALTER a TYPE text", [b"1", b"10"]),
+        "one more column": ("ALTER TABLE t ADD b int DEFAULT 7", [b"1", b"10", b"7"])}
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["through", "past"])
+@pytest.mark.parametrize("way", WAYS)
+def test_T65_own_statement(place, way, through):
+    """Bound with a Describe: prepared again, and nobody sees it."""
+    proxy, name, alter = place
+    ddl, want = WAYS[way]
+    with proxy.connect(name) as client:
+        client.send(parse("s", SQL), describe("S", "s"), sync()).until("Z")
+        assert outcome(client.send(bind("", "s", [b"1"]), *PORTAL).until("Z")) == "2 T D C Z"
+        alter(ddl, through)
+        seen = client.send(bind("", "s", [b"1"]), *PORTAL).until("Z")
+        assert outcome(seen) == "2 T D C Z" and row(seen) == [want]
+        seen = client.send(bind("", "s", [b"1"]), *PORTAL).until("Z")
+        assert outcome(seen) == "2 T D C Z" and row(seen) == [want]
+        assert proxy.metric("prepared_statement_repairs_total") == 1
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["through", "past"])
+def test_T65_described_again(place, through):
+    proxy, name, alter = place
+    with proxy.connect(name) as client:
+        client.send(parse("s", SQL), describe("S", "s"), sync()).until("Z")
+        alter("ALTER TABLE t ADD b int DEFAULT 7", through)
+        seen = client.send(describe("S", "s"), sync()).until("Z")
+        assert outcome(seen) == "t T Z" and seen[1].body[:2] == b"\0\3"
+        assert row(client.send(bind("", "s", [b"1"]), *BLIND).until("Z")) == [[b"1", b"10", b"7"]]
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["through", "past"])
+@pytest.mark.parametrize("unit", [(parse("b", SQL), bind("", "b", [b"1"]), *BLIND),
+                                  (parse("b", SQL), bind("", "b", [b"1"]), *PORTAL),
+                                  (parse("b", SQL), describe("S", "b"), bind("", "b", [b"1"]), *BLIND),
+                                  (parse("b", SQL), bind("", "b", [b"1"]), flush(), *BLIND)])
+def test_T65_prepared_by_somebody_else_before(place, unit, through):
+    proxy, name, alter = place
+    with proxy.connect(name) as first, proxy.connect(name) as second:
+        first.send(parse("a", SQL), bind("", "a", [b"1"]), *BLIND).until("Z")
+        alter("ALTER TABLE t ADD b int DEFAULT 7", through)
+        seen = second.send(*unit).until("Z")
+        assert "E" not in outcome(seen) and row(seen) == [[b"1", b"10", b"7"]]
+
+
+def test_T65_prepared_in_a_transaction(place):
+    """Also behind DDL of the same transaction, and after it was rolled back."""
+    proxy, name, _ = place
+    unit = (parse("", SQL), bind("", "", [b"1"]), *BLIND)
+    with proxy.connect(name) as client:
+        client.send(parse("a", SQL), bind("", "a", [b"1"]), *BLIND).until("Z")
+        for end, after in ("ROLLBACK", [b"1", b"10"]), ("COMMIT", [b"1", b"10", b"7"]):
+            client.query("BEGIN")
+            client.query("ALTER TABLE t ADD b int DEFAULT 7")
+            for n in "bc":
+                seen = client.send(parse(n + end, SQL), bind("", n + end, [b"1"]), *BLIND).until("Z")
+                assert row(seen) == [[b"1", b"10", b"7"]], outcome(seen)
+            client.query(end)
+            seen = client.send(parse("d" + end, SQL), bind("", "d" + end, [b"1"]), *BLIND).until("Z")
+            assert row(seen) == [after], outcome(seen)
+            assert row(client.send(*unit).until("Z")) == [after]
+
+
+@pytest.mark.parametrize("before", [
+    [query("BEGIN")],  # an open transaction
+    [parse("", "INSERT INTO t VALUES (3, 30)"), bind("", ""), execute()],  # an effect
+    [parse("", "SELECT 1"), bind("p", "")]], ids=["transaction", "effect", "portal"])
+def test_T65_the_error_when_it_cannot_be_undone(place, before):
+    proxy, name, alter = place
+    with proxy.connect(name) as client:
+        client.send(parse("s", SQL), bind("", "s", [b"1"]), *PORTAL).until("Z")
+        alter("ALTER TABLE t ADD b int DEFAULT 7", False)
+        n = sum(m[:1] == b"Q" for m in before) + 1
+        seen = client.send(*before, bind("", "s", [b"1"]), *PORTAL).until("Z", n)
+        assert "E0A000" in outcome(seen)
+        client.query("ROLLBACK")
+        seen = client.send(bind("", "s", [b"1"]), *PORTAL).until("Z")
+        assert row(seen) == [[b"1", b"10", b"7"]], outcome(seen)
+        assert row(client.query("SELECT count(*) FROM t")) == [[b"2"]]
+
+
+def test_T65_who_was_told_other_columns_gets_the_error(place):
+    """It could not read the rows; drivers know what to do about 0A000."""
+    proxy, name, alter = place
+    with proxy.connect(name) as client:
+        client.send(parse("s", SQL), describe("S", "s"), sync()).until("Z")
+        alter("ALTER TABLE t ADD b int DEFAULT 7", True)
+        assert outcome(client.send(bind("", "s", [b"1"]), *BLIND).until("Z")) == "E0A000 Z"
+        client.send(close("S", "s"), parse("s", SQL), describe("S", "s"), sync()).until("Z")
+        assert row(client.send(bind("", "s", [b"1"]), *BLIND).until("Z")) == [[b"1", b"10", b"7"]]
+
+
+def test_T65_pipelines(place):
+    """Several statements in one batch; and the next batch, which comes at once."""
+    proxy, name, alter = place
+    unit = (bind("", "s", [b"1"]), describe("P"), execute())
+    with proxy.connect(name) as client:
+        client.send(parse("s", SQL), parse("x", "SELECT 1"), *unit, sync()).until("Z")
+        alter("ALTER TABLE t ADD b int DEFAULT 7", False)
+        seen = client.send(parse("y", "SELECT 2"), describe("S", "x"), *unit, *unit, bind("", "y"), execute(),
+                           sync()).until("Z")
+        assert outcome(seen) == "1 t T 2 T D C 2 T D C 2 D C Z"
+        alter("ALTER TABLE t ADD c int DEFAULT 8", False)
+        seen = client.send(*unit, sync(), parse("z", SQL), bind("", "z", [b"2"]), *PORTAL).until("Z", 2)
+        assert outcome(seen) in ("E0A000 Z 1 2 T D C Z", "2 T D C Z 1 2 T D C Z")
+        alter("ALTER TABLE t ADD d int DEFAULT 9", False)
+        assert outcome(client.send(bind("", "z", [b"1"]), flush(), sync()).until("Z")) == "2 Z"
+
+
+def test_T65_parameters_stay_what_they_were(place):
+    """A client that was told int4 sends int4, whatever the column has become."""
+    proxy, name, alter = place
+    with proxy.connect(name) as client:
+        client.send(parse("s", SQL), describe("S", "s"), sync()).until("Z")
+        alter("ALTER TABLE t ALTER id TYPE bigint", True)
+        seen = client.send(bind("", "s", [b"\0\0\0\2"], [1]), *PORTAL).until("Z")
+        assert row(seen) == [[b"2", b"20"]], outcome(seen)
+
+
+def test_T65_the_table_is_gone(place):
+    proxy, name, alter = place
+    with proxy.connect(name) as client:
+        client.send(parse("s", SQL), bind("", "s", [b"1"]), *PORTAL).until("Z")
+        alter("ALTER TABLE t ADD b int; CREATE TABLE u AS SELECT 1", False)
+        alter("DROP TABLE t", False)
+        assert outcome(client.send(bind("", "s", [b"1"]), *PORTAL).until("Z")) == "E42P01 Z"
+        alter(SETUP, False)
+        assert row(client.send(bind("", "s", [b"2"]), *PORTAL).until("Z")) == [[b"2", b"20"]]
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_T37_search_path(place, local):
+    """One text, two tables: nobody gets the statement of the other."""
+    proxy, name, alter = place
+    alter("CREATE SCHEMA other; CREATE TABLE other.t AS SELECT 1 AS id, 'x'::text AS b, 5 AS c", True)
+    with proxy.connect(name) as first, proxy.connect(name) as second:
+        if not local:
+            second.query("SET search_path = other")
+        for _ in range(3):
+            seen = first.send(parse("s", SQL), bind("", "s", [b"1"]), *BLIND, close("S", "s")).until("Z")
+            assert row(seen) == [[b"1", b"10"]], outcome(seen)
+            second.query("BEGIN; SET LOCAL search_path = other")
+            for n in "ab":
+                seen = second.send(parse(n, SQL), bind("", n, [b"1"]), *BLIND).until("Z")
+                assert row(seen) == [[b"1", b"x", b"5"]], outcome(seen)
+            second.query("COMMIT")
+            second.send(close("S", "a"), close("S", "b"), sync()).until("Z")
