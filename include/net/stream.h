@@ -6,15 +6,17 @@
  * buffer, handed to the owner in place; what the owner does not consume (part of a
  * message) is held in `in`, so an idle connection holds no buffer.  Writing: pieces are
  * gathered and leave in one writev when the callback that queued them is over; what the
- * socket does not take is copied into `out`, with high and low watermarks.
+ * socket does not take is copied into `out`, or kept where it lies in `late` when it is
+ * large and owned, with high and low watermarks.
  *
  *   recv ──> [held | scratch] ──bytes()──> owner ──stream_put*()──> pieces ──writev──>
- * peer └─ blocked ──> out ──┘
+ * peer └─ blocked ──> out, late ──┘
  *
  * With TLS the bytes are decrypted between recv() and bytes(), and encrypted between
  * the pieces and the socket; the owner sees no difference (src/net/stream_priv.h).
  *
- * Invariant: pieces are gathered only while `out` is empty; otherwise they go to `out`.
+ * Invariants: pieces are gathered only while nothing is blocked; otherwise they go to
+ * `out`, or to `late` as soon as there is anything in it, because `late` comes behind.
  * A stream never calls its owner from inside a stream_ function. */
 
 #include <stdbool.h>
@@ -24,6 +26,7 @@
 #include "base/buf.h"
 #include "base/dlist.h"
 #include "base/span.h"
+#include "net/late.h"
 #include "net/loop.h"
 
 struct gather;
@@ -71,6 +74,7 @@ struct stream {
 	struct buf in;	/* bytes held for the next call of bytes() */
 	struct buf out; /* bytes the socket did not take; out_sent of them are gone */
 	size_t out_sent;
+	struct late late;    /* what comes behind `out` */
 	uint64_t n_received; /* bytes on the wire, for the metrics */
 	uint64_t n_sent;
 	struct dlist dirty;   /* in group->dirty while gather != NULL */
@@ -134,10 +138,20 @@ static inline bool stream_is_full(const struct stream *stream)
 {
 	return stream->above;
 }
+/* Bytes that the socket did not take yet. */
+static inline size_t stream_blocked(const struct stream *stream)
+{
+	return stream->out.len - stream->out_sent + stream->late.bytes;
+}
+/* True when the socket is not blocked. */
+static inline bool stream_has_sent_all(const struct stream *stream)
+{
+	return stream->out.len == 0 && stream->late.bytes == 0;
+}
 /* True when nothing is held and nothing blocked: another loop may go on with it. */
 static inline bool stream_is_empty(const struct stream *stream)
 {
-	return stream->in.len == 0 && stream->out.len == 0;
+	return stream->in.len == 0 && stream_has_sent_all(stream);
 }
 /* No more calls of bytes(); the descriptor leaves the poll set when more arrives. */
 void stream_pause(struct stream *stream);

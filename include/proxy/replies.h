@@ -23,7 +23,7 @@ struct stream;
 
 struct replies {
 	struct dlist list;
-	size_t bytes; /* waiting */
+	size_t bytes; /* waiting, with what it costs to keep them */
 };
 
 void replies_init(struct replies *replies);

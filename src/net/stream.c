@@ -19,6 +19,8 @@
 /* Backstop of what waits for a blocked socket: the watermark stops the source long
  * before. */
 #define STREAM_OUT_MAX ((size_t)64 << 20)
+/* A blocked piece of at least this size is kept where it lies instead of copied. */
+#define STREAM_LATE_MIN ((size_t)16 << 10)
 
 static void stream_group_task(struct loop_task *task)
 {
@@ -58,7 +60,7 @@ static void stream_interest(struct stream *stream)
 	int events = !stream->stopped		   ? WATCH_READ
 		     : stream->events->ends_paused ? WATCH_HANGUP
 						   : 0;
-	if (stream->out.len > 0) {
+	if (!stream_has_sent_all(stream)) {
 		events |= WATCH_WRITE;
 	}
 	watch_set(stream->watch, events);
@@ -72,27 +74,48 @@ void stream_break(struct stream *stream)
 	shutdown(stream->fd, SHUT_RDWR);
 	buf_reset(&stream->out);
 	stream->out_sent = 0;
+	late_fini(&stream->late);
 	stream_interest(stream);
 }
 
 static void stream_mark(struct stream *stream)
 {
-	size_t queued = stream->out.len - stream->out_sent;
-	if (queued > stream->group->out_high) {
+	if (stream_blocked(stream) > stream->group->out_high) {
 		stream->above = true;
 	}
 }
 
-/* Keeps bytes the socket did not take.  The ceiling of `out` is a backstop far above
- * the watermark: the owner stops feeding when stream_is_full(). */
+/* Keeps bytes the socket did not take.  The ceiling is a backstop far above the
+ * watermark: the owner stops feeding when stream_is_full(). */
 static void stream_keep(struct stream *stream, struct span bytes)
 {
-	buf_append_span(&stream->out, bytes);
-	if (!buf_ok(&stream->out)) {
+	bool ok;
+	if (dlist_is_empty(&stream->late.list)) {
+		buf_append_span(&stream->out, bytes);
+		ok = buf_ok(&stream->out);
+	} else {
+		ok = bytes.n <= STREAM_OUT_MAX && late_add_copy(&stream->late, bytes);
+	}
+	if (!ok) {
 		stream_break(stream);
 		return;
 	}
 	stream_mark(stream);
+}
+
+/* The same with bytes that stay where they are; RELEASE is called in the end. */
+static void stream_keep_owned(struct stream *stream, struct span bytes, void *owner,
+			      void (*release)(void *owner))
+{
+	if (bytes.n < STREAM_LATE_MIN) {
+		stream_keep(stream, bytes);
+		release(owner);
+	} else if (late_add_owned(&stream->late, bytes, owner, release)) {
+		stream_mark(stream);
+	} else {
+		stream_break(stream);
+		release(owner);
+	}
 }
 
 static void gather_release(struct gather *gather)
@@ -105,9 +128,8 @@ static void gather_release(struct gather *gather)
 	free(gather);
 }
 
-/* Copies what writev left, from byte SENT on. */
-static void stream_keep_rest(struct stream *stream, const struct gather *gather,
-			     size_t sent)
+/* Keeps what writev left, from byte SENT on. */
+static void stream_keep_rest(struct stream *stream, struct gather *gather, size_t sent)
 {
 	for (unsigned i = 0; i < gather->n && !stream->broken; i++) {
 		const struct iovec *v = &gather->iov[i];
@@ -115,8 +137,15 @@ static void stream_keep_rest(struct stream *stream, const struct gather *gather,
 			sent -= v->iov_len;
 			continue;
 		}
-		stream_keep(stream, span_make((const uint8_t *)v->iov_base + sent,
-					      v->iov_len - sent));
+		struct span rest =
+		    span_make((const uint8_t *)v->iov_base + sent, v->iov_len - sent);
+		struct piece *piece = &gather->piece[i];
+		if (piece->release != NULL) {
+			stream_keep_owned(stream, rest, piece->owner,
+					  steal(&piece->release));
+		} else {
+			stream_keep(stream, rest);
+		}
 		sent = 0;
 	}
 	if (!stream->broken) {
@@ -173,22 +202,27 @@ void stream_flush(struct stream *stream)
 	gather_release(gather);
 }
 
+/* Bytes that the socket took now; 0: none, or the stream is broken. */
+static size_t stream_try_send(struct stream *stream, struct span bytes)
+{
+	ssize_t n;
+	do {
+		n = send(stream->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+		stream_break(stream);
+	}
+	n = n < 0 ? 0 : n;
+	stream->n_sent += (uint64_t)n;
+	return (size_t)n;
+}
+
 void stream_transmit(struct stream *stream, struct span bytes)
 {
 	if (stream->out.len == 0) {
-		ssize_t n;
-		do {
-			n = send(stream->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
-		} while (n < 0 && errno == EINTR);
-		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-			stream_break(stream);
-			return;
-		}
-		n = n < 0 ? 0 : n;
-		stream->n_sent += (uint64_t)n;
-		bytes = span_skip(bytes, (size_t)n);
+		bytes = span_skip(bytes, stream_try_send(stream, bytes));
 	}
-	if (bytes.n > 0) {
+	if (bytes.n > 0 && !stream->broken) {
 		stream_keep(stream, bytes);
 	}
 	if (!stream->broken) {
@@ -208,7 +242,7 @@ static struct gather *stream_gather(struct stream *stream)
 	}
 	/* encrypted bytes go behind what is blocked at the end of the turn, so that
 	 * small pieces still become one record */
-	if ((stream->out.len > 0 && stream->tls == NULL) || stream->broken) {
+	if ((!stream_has_sent_all(stream) && stream->tls == NULL) || stream->broken) {
 		return NULL;
 	}
 	if (stream->gather == NULL) {
@@ -258,10 +292,14 @@ void stream_put_owned(struct stream *stream, struct span bytes, void *owner,
 	struct gather *gather = stream_gather(stream);
 	if (gather != NULL) {
 		gather_add(gather, bytes, owner, release);
-		return;
+		if (bytes.n > stream->group->out_high) {
+			stream_flush(stream); /* now it shows whether there is room */
+		}
+	} else if (stream->fd >= 0 && !stream->broken) {
+		stream_keep_owned(stream, bytes, owner, release);
+	} else {
+		release(owner);
 	}
-	stream_put_late(stream, bytes);
-	release(owner);
 }
 
 void stream_put_borrow(struct stream *stream, struct span bytes)
@@ -310,33 +348,33 @@ void stream_put(struct stream *stream, struct span bytes)
 
 size_t stream_queued(const struct stream *stream)
 {
-	size_t n = stream->out.len - stream->out_sent;
+	size_t n = stream_blocked(stream);
 	for (unsigned i = 0; stream->gather != NULL && i < stream->gather->n; i++) {
 		n += stream->gather->iov[i].iov_len;
 	}
 	return n;
 }
 
-/* Sends from `out`; true when all of it is gone. */
+/* Sends from `out` and then from `late`; true when all of it is gone. */
 static bool stream_send_kept(struct stream *stream)
 {
 	while (stream->out.len > stream->out_sent) {
-		ssize_t n = send(stream->fd, stream->out.data + stream->out_sent,
-				 stream->out.len - stream->out_sent, MSG_NOSIGNAL);
-		if (n < 0) {
-			if (errno == EINTR) {
-				continue;
-			}
-			if (errno != EAGAIN && errno != EWOULDBLOCK) {
-				stream_break(stream);
-			}
+		size_t n = stream_try_send(
+		    stream, span_skip(buf_span(&stream->out), stream->out_sent));
+		if (n == 0) {
 			return false;
 		}
-		stream->out_sent += (size_t)n;
-		stream->n_sent += (uint64_t)n;
+		stream->out_sent += n;
 	}
 	stream->out_sent = 0;
 	buf_fini(&stream->out); /* an idle connection holds no buffer */
+	while (stream->late.bytes > 0) {
+		size_t n = stream_try_send(stream, late_head(&stream->late));
+		if (n == 0) {
+			return false;
+		}
+		late_sent(&stream->late, n);
+	}
 	return true;
 }
 
@@ -346,13 +384,12 @@ static void stream_writable(struct stream *stream)
 	if (stream->broken) {
 		return;
 	}
-	size_t left = stream->out.len - stream->out_sent;
-	if (!all && stream->out_sent > left) {
+	if (!all && stream->out_sent > stream->out.len - stream->out_sent) {
 		buf_consume(&stream->out, stream->out_sent);
 		stream->out_sent = 0;
 	}
 	stream_interest(stream);
-	if (stream->above && left <= stream->group->out_low) {
+	if (stream->above && stream_blocked(stream) <= stream->group->out_low) {
 		stream->above = false;
 		if (stream->events->drained != NULL) {
 			stream->events->drained(stream);
@@ -517,6 +554,7 @@ int stream_open(struct stream *stream, struct stream_group *group, int fd,
 	dlist_init(&stream->resumed);
 	buf_init(&stream->in, group->hold_max + STREAM_SLACK);
 	buf_init(&stream->out, STREAM_OUT_MAX);
+	late_init(&stream->late);
 	int r = watch_new(group->loop, fd, stream_on_watch, stream, &stream->watch);
 	if (r < 0) {
 		stream->fd = -1;
@@ -571,6 +609,7 @@ int stream_detach(struct stream *stream)
 	buf_fini(&stream->in);
 	buf_fini(&stream->out);
 	stream->out_sent = 0;
+	late_fini(&stream->late);
 	return fd;
 }
 

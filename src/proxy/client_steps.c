@@ -399,6 +399,9 @@ void client_unblock(struct client *client)
 size_t client_take(struct client *client, struct span in)
 {
 	size_t used = 0;
+	if (client->server != NULL) { /* a long pipeline never comes to a release */
+		names_settle(&client->session.names, client->server->owed.n_popped);
+	}
 	while (used < in.n && client_is_open(client) && !client->stream.paused &&
 	       !client_is_blocked(client)) {
 		struct span left = span_skip(in, used);

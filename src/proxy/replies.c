@@ -28,7 +28,7 @@ void replies_init(struct replies *replies)
 static void reply_free(struct replies *replies, struct reply *reply)
 {
 	dlist_remove(&reply->link);
-	replies->bytes -= reply->bytes.n;
+	replies->bytes -= sizeof(*reply) + reply->bytes.n;
 	if (reply->release != NULL) {
 		reply->release(reply->owner);
 	}
@@ -56,7 +56,7 @@ bool replies_add(struct replies *replies, uint64_t after, struct span bytes,
 	}
 	dlist_init(&reply->link);
 	dlist_push_tail(&replies->list, &reply->link);
-	replies->bytes += bytes.n;
+	replies->bytes += sizeof(*reply) + bytes.n;
 	return true;
 }
 

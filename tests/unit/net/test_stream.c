@@ -218,3 +218,64 @@ Test(stream, ends_paused_when_that_is_wanted, .timeout = 20)
 		}
 	}
 }
+
+static int n_released;
+
+static void on_release(void *owner)
+{
+	n_released++;
+	memset(owner, 0xff, 4); /* nobody may read it any more */
+}
+
+/* Large pieces of an owner are not copied, whatever stands around them, and all bytes
+ * come in their order. */
+Test(stream, keeps_large_pieces_where_they_lie, .timeout = 60)
+{
+	enum {
+		ROUNDS = 30,
+		LARGE = 300000,
+		SMALL = 1000,
+		ROUND = LARGE + SMALL
+	};
+	static uint8_t large[ROUNDS][LARGE];
+	static uint8_t small[SMALL];
+	static uint8_t got[ROUNDS * ROUND];
+	struct ours ours;
+	begin(&ours);
+	memset(small, 'a', sizeof(small));
+	n_released = 0;
+	for (int i = 0; i < ROUNDS; i++) {
+		memset(large[i], 'A' + i, LARGE);
+		stream_put_owned(&ours.stream, span_make(large[i], LARGE), large[i],
+				 on_release);
+		stream_put(&ours.stream, span_make(small, SMALL));
+		if (i % 7 == 0) {
+			run(&ours);
+		}
+	}
+	cr_assert(stream_is_full(&ours.stream));
+	cr_assert_lt(ours.stream.out.len, LARGE);
+	cr_assert_lt(n_released, 3);
+	size_t n = 0;
+	while (n < sizeof(got)) {
+		ssize_t r = read(ours.peer, got + n, sizeof(got) - n);
+		if (r > 0) {
+			n += (size_t)r;
+		} else {
+			run(&ours);
+		}
+	}
+	run(&ours);
+	cr_assert_eq(n_released, ROUNDS);
+	cr_assert_eq(ours.n_drained, 1);
+	cr_assert(stream_is_empty(&ours.stream));
+	for (int i = 0; i < ROUNDS; i++) {
+		cr_assert_eq(got[i * ROUND], 'A' + i);
+		cr_assert_eq(got[i * ROUND + LARGE - 1], 'A' + i);
+		cr_assert_eq(got[i * ROUND + LARGE], 'a');
+	}
+	stream_put_owned(&ours.stream, span_make(large[0], LARGE), large[0],
+			 on_release);
+	end(&ours);
+	cr_assert_eq(n_released, ROUNDS + 1);
+}
