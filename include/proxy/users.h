@@ -11,17 +11,21 @@
 
 #include "base/check.h"
 #include "base/span.h"
+#include "wire/md5_password.h"
 #include "wire/scram.h"
 
 struct config;
 struct users;
 
+/* Without secret and md5 (an empty password is none) nobody can log in by password. */
 struct user {
 	const char *name; /* owned */
 	const char
 	    *password; /* owned; plain, towards servers; NULL: only a secret is known */
 	struct scram_secret secret;
 	bool has_secret;
+	uint8_t md5[MD5_PASSWORD_LEN]; /* digits in lower case */
+	bool has_md5;
 };
 
 /* From the text of a secret in any form that auth_file knows.  The user owns copies;
@@ -38,4 +42,6 @@ int users_load(const struct config *config, struct users **out, char *error,
 	       size_t error_size) MUST_CHECK;
 struct users *users_ref(struct users *users);
 void users_unref(struct users *users);
+/* Whether most secrets are stored ones of SCRAM, or there are none. */
+bool users_have_scram(const struct users *users);
 const struct user *users_find(const struct users *users, struct span name);

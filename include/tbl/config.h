@@ -33,9 +33,9 @@ CONFIG(INT, "pgrecall", "workers", workers, "0", 0, 64, NONE, 0,
 CONFIG(ENUM, "pgrecall", "pool_mode", pool_mode, "transaction", 0, 0, pool_mode, CF_RELOAD,
        "When a server connection goes back to its pool: session or transaction.")
 CONFIG(ENUM, "pgrecall", "auth_type", auth_type, "scram-sha-256", 0, 0, auth_type, CF_RELOAD,
-       "How clients log in: trust or scram-sha-256.")
+       "How clients log in: trust, any, plain (also called password), md5 or scram-sha-256.")
 CONFIG(STRING, "pgrecall", "auth_file", auth_file, "", 0, 4096, NONE, CF_RELOAD,
-       "File with one \"user\" \"password or SCRAM secret\" per line, as PgBouncer's.")
+       "File with one \"user\" \"password, MD5 or SCRAM secret\" per line, as PgBouncer's.")
 CONFIG(INT, "pgrecall", "max_client_conn", max_client_conn, "5000", 1, 1000000, NONE, CF_RELOAD,
        "Client connections that are accepted at most.")
 CONFIG(INT, "pgrecall", "default_pool_size", default_pool_size, "50", 1, 100000, NONE, CF_RELOAD,

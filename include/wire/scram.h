@@ -2,10 +2,12 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* SCRAM-SHA-256 as a server does it (RFC 5802, RFC 7677, PostgreSQL's form of the
- * messages), without channel binding.  No I/O: a message in, a message out.
+/* SCRAM-SHA-256 and, with channel binding, SCRAM-SHA-256-PLUS as a server does them
+ * (RFC 5802, RFC 7677, PostgreSQL's form of the messages).  No I/O: a message in, a
+ * message out.
  *
  *   client-first   n,,n=,r=<nonce>             scram_client_first()
+ *                  p=tls-server-end-point,,n=,r=<nonce>           with -PLUS
  *   server-first   r=<nonce+ours>,s=<salt>,i=<iterations>
  *   client-final   c=biws,r=<nonce+ours>,p=<proof>      scram_client_final()
  *   server-final   v=<signature>
@@ -28,6 +30,8 @@
 #include "wire/sqlstate.h"
 
 #define SCRAM_MECHANISM		 "SCRAM-SHA-256"
+#define SCRAM_MECHANISM_PLUS	 "SCRAM-SHA-256-PLUS"
+#define SCRAM_END_POINT_MAX	 64	 /* bytes of a certificate's hash */
 #define SCRAM_KEY_LEN		 32	 /* bytes of a SHA-256 */
 #define SCRAM_SALT_LEN		 16	 /* bytes, of salts we make */
 #define SCRAM_SALT_MAX		 64	 /* bytes, of salts we take */
@@ -43,6 +47,10 @@ enum scram_error {
 	SCRAM_E_FORMAT = 1, /* a stored secret that is none, or out of bounds */
 	SCRAM_E_PROTOCOL,   /* malformed or out of order message */
 	SCRAM_E_BINDING,    /* channel binding wanted, which was not offered */
+	SCRAM_E_UNBOUND,    /* -PLUS without channel binding, or the other way round */
+	SCRAM_E_DOWNGRADED, /* somebody has hidden from the client that -PLUS is offered
+			     */
+	SCRAM_E_CHANNEL,    /* bound to another channel: somebody is in between */
 	SCRAM_E_AUTHZID,    /* authorization identity given */
 	SCRAM_E_EXTENSION,  /* mandatory extension asked for */
 	SCRAM_E_DENIED,	    /* wrong password, or no such user */
@@ -95,7 +103,10 @@ enum scram_state {
 struct scram {
 	enum scram_state state;
 	struct scram_secret secret; /* a copy: the user may vanish in a reload */
-	uint8_t binding_flag;	    /* 'n' or 'y', from client-first */
+	uint8_t binding_flag;	    /* 'n', 'y' or 'p', from client-first */
+	bool plus;		    /* the client has chosen -PLUS */
+	size_t end_point_len;	    /* 0: -PLUS is not offered */
+	uint8_t end_point[SCRAM_END_POINT_MAX];
 	size_t own_nonce_len;
 	uint8_t own_nonce[SCRAM_NONCE_MAX]; /* printable */
 	size_t nonce_at; /* both parts of the nonce: place in the transcript */
@@ -108,17 +119,24 @@ struct scram {
 
 /* Begins an exchange with a fresh nonce.  0 or -EIO. */
 int scram_init(struct scram *scram, const struct scram_secret *secret) MUST_CHECK;
+/* Before the first message, on a channel whose certificate has that hash
+ * (`tls-server-end-point`, 1 to SCRAM_END_POINT_MAX bytes): -PLUS is offered. */
+void scram_offer_plus(struct scram *scram, struct span end_point);
+/* The mechanism that the client has chosen.  0; SCRAM_E_PROTOCOL for one that was not
+ * offered. */
+int scram_choose(struct scram *scram, struct span mechanism) MUST_CHECK;
 /* Wipes it. */
 void scram_fini(struct scram *scram);
 /* For tests: our part of the nonce, printable ASCII without comma. */
 void scram_set_nonce_for_test(struct scram *scram, struct span nonce);
 
 /* Takes the mechanism's first message and appends the answer to SERVER_FIRST (without
- * any message header).  0, or SCRAM_E_PROTOCOL, _BINDING, _AUTHZID, _EXTENSION. */
+ * any message header).  0, or SCRAM_E_PROTOCOL, _BINDING, _UNBOUND, _DOWNGRADED,
+ * _AUTHZID, _EXTENSION. */
 int scram_client_first(struct scram *scram, struct span message,
 		       struct buf *server_first) MUST_CHECK;
 /* Takes the second and appends the proof that we know the secret, too.  0: the client
- * is who it says; SCRAM_E_PROTOCOL, SCRAM_E_DENIED, or -EIO. */
+ * is who it says; SCRAM_E_PROTOCOL, _CHANNEL, _DENIED, or -EIO. */
 int scram_client_final(struct scram *scram, struct span message,
 		       struct buf *server_final) MUST_CHECK;
 

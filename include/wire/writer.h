@@ -48,6 +48,9 @@ struct writer_notice {
 void writer_error(struct buf *buf, const struct writer_notice *error);
 void writer_notice(struct buf *buf, const struct writer_notice *notice);
 
+/* What a password is asked for in clear text with, and as an MD5 with that salt. */
+void writer_auth_password(struct buf *buf);
+void writer_auth_md5(struct buf *buf, const uint8_t salt[4]);
 /* MECHANISMS: NULL-terminated, the preferred one first. */
 void writer_auth_sasl(struct buf *buf, const char *const *mechanisms);
 void writer_auth_sasl_continue(struct buf *buf, struct span message);

@@ -131,6 +131,43 @@ static bool check_has_password(const struct config *config)
 	return false;
 }
 
+#define CONFIG_ENUM(id, text) [id] = text,
+#define CONFIG_ENUM_AUTH_TYPE
+static const char *const check_auth_types[] = {
+#include "tbl/config_enums.h"
+};
+#undef CONFIG_ENUM_AUTH_TYPE
+#undef CONFIG_ENUM
+
+static bool check_needs_secrets(enum auth_type type)
+{
+	switch (type) {
+	case AUTH_TYPE_TRUST:
+	case AUTH_TYPE_ANY:
+		return false;
+	case AUTH_TYPE_PLAIN:
+	case AUTH_TYPE_PASSWORD:
+	case AUTH_TYPE_MD5:
+	case AUTH_TYPE_SCRAM:
+		break;
+	}
+	return true;
+}
+
+/* With auth_type any the client's name says nothing. */
+static void check_any(struct config_build *build)
+{
+	const struct config *config = build->config;
+	for (size_t i = 0; i < config->n_databases; i++) {
+		if (config->databases[i].user == NULL) {
+			config_build_error(build,
+					   "auth_type is any and database %s has no "
+					   "user, as which clients would log in",
+					   config->databases[i].name);
+		}
+	}
+}
+
 static void check_auth(struct config_build *build)
 {
 	struct config *config = build->config;
@@ -144,15 +181,24 @@ static void check_auth(struct config_build *build)
 		config_build_error(build, "auth_file: cannot read %s: %s",
 				   config->auth_file, strerror(errno));
 	}
-	if (config->auth_type == AUTH_TYPE_TRUST && !check_is_loopback(config)) {
-		config_build_warning(build, "auth_type is trust and listen_addr is not "
-					    "loopback: whoever can connect is let in");
+	bool is_open =
+	    config->auth_type == AUTH_TYPE_TRUST || config->auth_type == AUTH_TYPE_ANY;
+	const char *name = check_auth_types[config->auth_type];
+	if (is_open && !check_is_loopback(config)) {
+		config_build_warning(build,
+				     "auth_type is %s and listen_addr is not loopback: "
+				     "whoever can connect is let in",
+				     name);
 	}
-	if (config->auth_type == AUTH_TYPE_SCRAM && !has_file &&
+	if (check_needs_secrets(config->auth_type) && !has_file &&
 	    !check_has_password(config)) {
 		config_build_error(build,
-				   "auth_type is scram-sha-256 and nobody has a "
-				   "password: set auth_file, or auth_type = trust");
+				   "auth_type is %s and nobody has a password: set "
+				   "auth_file, or auth_type = trust",
+				   name);
+	}
+	if (config->auth_type == AUTH_TYPE_ANY) {
+		check_any(build);
 	}
 }
 

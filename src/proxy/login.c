@@ -3,6 +3,7 @@
 
 #include "proxy/login.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ void login_free(struct login *login)
 		explicit_bzero(login->password, strlen(login->password));
 	}
 	free(login->password);
+	OPENSSL_cleanse(login->md5, sizeof(login->md5));
 	free(login->user);
 	free(login->database);
 	free(login);

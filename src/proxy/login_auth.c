@@ -2,20 +2,20 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/config.h"
 #include "login_priv.h"
+#include "net/tls.h"
 #include "proxy/client.h"
 #include "proxy/proxy.h"
 #include "proxy/users.h"
 #include "proxy/worker.h"
 #include "wire/frame.h"
-#include "wire/messages.h"
-#include "wire/scram.h"
-#include "wire/writer.h"
 
-static void login_denied(struct client *client)
+void login_denied(struct client *client)
 {
 	char text[160];
 	snprintf(text, sizeof(text),
@@ -24,9 +24,90 @@ static void login_denied(struct client *client)
 	client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, NULL, text);
 }
 
-static void login_begin_scram(struct client *client, const struct user *user)
+/* The method */
+
+static enum login_method login_method_of(enum auth_type type)
 {
-	static const char *const mechanisms[] = { SCRAM_MECHANISM, NULL };
+	switch (type) {
+	case AUTH_TYPE_TRUST:
+		return LOGIN_TRUST;
+	case AUTH_TYPE_ANY:
+		return LOGIN_ANY;
+	case AUTH_TYPE_PLAIN:
+	case AUTH_TYPE_PASSWORD:
+		return LOGIN_PASSWORD;
+	case AUTH_TYPE_MD5:
+		return LOGIN_MD5;
+	case AUTH_TYPE_SCRAM:
+		break;
+	}
+	return LOGIN_SCRAM;
+}
+
+/* Whether nobody can read along: TLS, or a socket that does not leave the machine. */
+static bool login_is_private(const struct client *client)
+{
+	struct sockaddr_storage own = { 0 };
+	socklen_t len = sizeof(own);
+	return stream_is_tls(&client->stream) ||
+	       (getsockname(client->stream.fd, (struct sockaddr *)&own, &len) == 0 &&
+		own.ss_family == AF_UNIX);
+}
+
+/* auth_type any: whoever comes is the user that the database is given.  False: closed.
+ */
+static bool login_become_any(struct client *client)
+{
+	struct login *login = client->login;
+	const struct config_database *db =
+	    config_find_database(client->worker->config, span_str(login->database));
+	if (db == NULL) {
+		return true; /* there is no such database, which will be said */
+	}
+	/* a configuration with auth_type any has a user for every database */
+	char *user = db->user == NULL ? NULL : strdup(db->user);
+	if (user == NULL) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	free(login->user);
+	login->user = user;
+	return true;
+}
+
+void login_authenticate(struct client *client)
+{
+	struct login *login = client->login;
+	login->method = login_method_of(client->worker->config->auth_type);
+	if (login->method == LOGIN_PASSWORD && !login_is_private(client)) {
+		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "28000",
+				  "passwords in clear text are taken over TLS and Unix "
+				  "sockets only");
+		return;
+	}
+	if (login->method == LOGIN_ANY && !login_become_any(client)) {
+		return;
+	}
+	login_find_user(client);
+}
+
+/* The exchange */
+
+static bool login_keep_password(struct client *client, const struct user *user)
+{
+	if (user == NULL || user->password == NULL) {
+		return true;
+	}
+	client->login->password = strdup(user->password);
+	if (client->login->password == NULL) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	return true;
+}
+
+bool login_keep_secret(struct client *client, const struct user *user)
+{
 	struct worker *worker = client->worker;
 	struct login *login = client->login;
 	struct scram_secret secret = { 0 };
@@ -44,72 +125,45 @@ static void login_begin_scram(struct client *client, const struct user *user)
 	scram_secret_wipe(&secret);
 	if (r < 0) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
-		return;
+		return false;
 	}
 	login->scram_begun = true;
-	struct buf out;
-	buf_init(&out, LOGIN_OUT_MAX);
-	writer_auth_sasl(&out, mechanisms);
-	stream_put(&client->stream, buf_span(&out));
-	buf_fini(&out);
-	client_move(client, CLIENT_AUTH);
+	return true;
 }
 
-void login_authenticate(struct client *client)
+/* Who has a SCRAM secret only cannot answer an MD5 question; nobody is asked what most
+ * are. */
+static bool login_is_for_scram(const struct client *client, const struct user *user)
 {
-	login_find_user(client);
+	if (user == NULL || (!user->has_secret && !user->has_md5)) {
+		return users_have_scram(client->worker->users);
+	}
+	return !user->has_md5;
 }
 
 void login_user_known(struct client *client, const struct user *user)
 {
-	if (user != NULL && user->password != NULL) {
-		client->login->password = strdup(user->password);
-		if (client->login->password == NULL) {
-			client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
-			return;
+	if (!login_keep_password(client, user)) {
+		return;
+	}
+	switch (client->login->method) {
+	case LOGIN_TRUST:
+	case LOGIN_ANY:
+		login_accepted(client);
+		return;
+	case LOGIN_PASSWORD:
+		login_begin_password(client, user);
+		return;
+	case LOGIN_MD5:
+		if (login_is_for_scram(client, user)) {
+			login_begin_scram(client, user);
+		} else {
+			login_begin_md5(client, user);
 		}
-	}
-	if (client->worker->config->auth_type == AUTH_TYPE_TRUST) {
-		login_accepted(client);
-	} else {
+		return;
+	case LOGIN_SCRAM:
 		login_begin_scram(client, user);
-	}
-}
-
-static void login_scram_message(struct client *client, struct span body)
-{
-	struct login *login = client->login;
-	struct buf answer;
-	struct buf out;
-	buf_init(&answer, LOGIN_OUT_MAX);
-	buf_init(&out, LOGIN_OUT_MAX);
-	int r;
-	bool is_first = login->scram.state == SCRAM_FIRST;
-	if (is_first) {
-		struct message_sasl_initial initial;
-		r = message_read_sasl_initial(body, &initial) != 0 ||
-			    !span_eq_str(initial.mechanism, SCRAM_MECHANISM) ||
-			    !initial.has_response
-			? SCRAM_E_PROTOCOL
-			: scram_client_first(&login->scram, initial.response, &answer);
-		writer_auth_sasl_continue(&out, buf_span(&answer));
-	} else {
-		r = scram_client_final(&login->scram, body, &answer);
-		writer_auth_sasl_final(&out, buf_span(&answer));
-	}
-	if (r == 0) {
-		stream_put(&client->stream, buf_span(&out));
-	}
-	buf_fini(&answer);
-	buf_fini(&out);
-	if (r == SCRAM_E_DENIED) {
-		login_denied(client);
-	} else if (r != 0) {
-		client_close_text(client, CLIENT_CLOSE_LOGIN_PROTOCOL,
-				  r > 0 ? sqlstate_code(scram_error_sqlstate(r)) : NULL,
-				  r > 0 ? scram_error_text(r) : NULL);
-	} else if (!is_first) {
-		login_accepted(client);
+		return;
 	}
 }
 
@@ -123,11 +177,18 @@ size_t login_take_auth(struct client *client, struct span in)
 		}
 		return 0;
 	}
+	bool is_scram = client->login->question == LOGIN_ASKED_SCRAM;
 	if (r == FRAME_BAD || frame.type != 'p') {
-		client_close_text(client, CLIENT_CLOSE_LOGIN_PROTOCOL, NULL,
-				  "expected SASL response, got another message");
+		client_close_text(
+		    client, CLIENT_CLOSE_LOGIN_PROTOCOL, NULL,
+		    is_scram ? "expected SASL response, got another message"
+			     : "expected password response, got another message");
 		return 0;
 	}
-	login_scram_message(client, frame.body);
+	if (is_scram) {
+		login_take_scram(client, frame.body);
+	} else {
+		login_take_password(client, frame.body);
+	}
 	return frame.size;
 }

@@ -5,16 +5,17 @@
 /* What the files of proxy/login share: the login of one client, from its start-up
  * packet to the greeting.
  *
- *   login.c ──> login_auth.c ──> login_user.c ──> login_auth.c ──> login_greet.c
- *   start-up    which method     its secret       the exchange     its pool, its
- *                                                                  settings, greeting
- */
+ *   login.c ──> login_auth.c ──> login_user.c ──> login_auth.c ──────> login_greet.c
+ *   start-up    which method     its secret       login_scram.c        its pool, its
+ *                                                 login_password.c     settings,
+ *                                                 the exchange         greeting */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/span.h"
+#include "wire/md5_password.h"
 #include "wire/scram.h"
 
 struct client;
@@ -29,13 +30,35 @@ struct login_setting {
 	char *value;
 };
 
+enum login_method {
+	LOGIN_TRUST,
+	LOGIN_ANY, /* trust, as the user that the database is given */
+	LOGIN_PASSWORD,
+	LOGIN_MD5, /* or SCRAM, for who has a SCRAM secret */
+	LOGIN_SCRAM,
+};
+
+/* What the client is being asked for. */
+enum login_question {
+	LOGIN_ASKED_NOTHING,
+	LOGIN_ASKED_PASSWORD,
+	LOGIN_ASKED_MD5,
+	LOGIN_ASKED_SCRAM,
+};
+
 struct login {
 	uint16_t minor; /* of the protocol: 0 or 2 */
 	char *user;	/* owned */
 	char *database; /* owned */
 	char *password; /* towards servers; owned, or NULL */
-	struct scram scram;
+	enum login_method method;
+	enum login_question question;
+	struct scram scram; /* also holds the secret for a password in clear text */
 	bool scram_begun;
+	/* The secret for a password in clear text; what must be sent for an MD5. */
+	uint8_t md5[MD5_PASSWORD_LEN];
+	bool has_md5;
+	bool is_mock; /* asked for an MD5 that nothing equals */
 	unsigned n_settings;
 	struct login_setting settings[LOGIN_MAX_SETTINGS];
 };
@@ -49,8 +72,21 @@ void login_find_user(struct client *client);
 /* login_auth.c: goes on with the login.  USER is not needed after the call; NULL: there
  * is none, which the client must not notice. */
 void login_user_known(struct client *client, const struct user *user);
+/* Refuses the client as PostgreSQL refuses a wrong password. */
+void login_denied(struct client *client);
+/* Puts the user's secret, or nobody's, into login->scram.  False: the client was
+ * closed. */
+bool login_keep_secret(struct client *client, const struct user *user);
 /* A message of the client while it is being asked.  Returns the bytes consumed. */
 size_t login_take_auth(struct client *client, struct span in);
+
+/* login_scram.c, login_password.c: the question, and the answer to it.  USER as for
+ * login_user_known(). */
+void login_begin_scram(struct client *client, const struct user *user);
+void login_take_scram(struct client *client, struct span body);
+void login_begin_password(struct client *client, const struct user *user);
+void login_begin_md5(struct client *client, const struct user *user);
+void login_take_password(struct client *client, struct span body);
 
 /* login_greet.c: the client is who it says: its pool, and the greeting, at once or when
  * a server connection is there. */

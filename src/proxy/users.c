@@ -17,6 +17,8 @@
 struct users {
 	atomic_uint refs;
 	size_t n;
+	size_t n_scram;	 /* whose secret is a stored one of SCRAM */
+	size_t n_other;	 /* who have another one */
 	struct user *at; /* sorted by name; owned, with the strings */
 };
 
@@ -30,21 +32,41 @@ static char *users_copy(struct span s)
 	return strndup((const char *)s.p, s.n);
 }
 
+/* Stored in one of the two forms that cannot be turned back. */
+static void user_keep_md5(struct user *user, struct span secret)
+{
+	user->has_md5 = true;
+	for (size_t i = 0; i < sizeof(user->md5); i++) {
+		uint8_t c = secret.p[i];
+		user->md5[i] = c >= 'A' && c <= 'F' ? c | 0x20 : c;
+	}
+}
+
 /* KIND and user->secret are what userlist_classify() said. */
 static int user_fill(struct user *user, struct span secret, enum userlist_kind kind,
 		     uint32_t iterations)
 {
-	if (kind == USERLIST_MD5) {
-		return 0; /* cannot be used with SCRAM: the login is refused */
+	switch (kind) {
+	case USERLIST_MD5:
+		user_keep_md5(user, secret);
+		return 0;
+	case USERLIST_SCRAM:
+		user->has_secret = true;
+		return 0;
+	case USERLIST_PLAIN:
+		break;
 	}
-	user->has_secret = true;
-	if (kind == USERLIST_SCRAM) {
+	if (secret.n == 0) {
 		return 0;
 	}
 	user->password = users_copy(secret);
-	return user->password == NULL
-		   ? -ENOMEM
-		   : scram_secret_derive(secret, iterations, &user->secret);
+	if (user->password == NULL) {
+		return -ENOMEM;
+	}
+	/* a library without MD5 leaves the other methods */
+	user->has_md5 = md5_password_make(secret, span_str(user->name), user->md5) == 0;
+	user->has_secret = true;
+	return scram_secret_derive(secret, iterations, &user->secret);
 }
 
 static int user_begin(struct user *user, struct span name)
@@ -72,6 +94,7 @@ void user_fini(struct user *user)
 		free(password);
 	}
 	scram_secret_wipe(&user->secret);
+	OPENSSL_cleanse(user->md5, sizeof(user->md5));
 	free((void *)(uintptr_t)user->name);
 }
 
@@ -148,6 +171,11 @@ static int users_fill(struct users *users, const struct config *config,
 				      config->scram_iterations);
 		}
 	}
+	for (size_t i = 0; i < users->n; i++) {
+		bool scram = users->at[i].has_secret && !users->at[i].has_md5;
+		users->n_scram += scram;
+		users->n_other += users->at[i].has_md5;
+	}
 	if (r == 0 && users->n > 0) {
 		qsort(users->at, users->n, sizeof(users->at[0]), user_compare);
 	}
@@ -199,6 +227,11 @@ void users_unref(struct users *users)
 	}
 	free(users->at);
 	free(users);
+}
+
+bool users_have_scram(const struct users *users)
+{
+	return users->n_scram >= users->n_other;
 }
 
 const struct user *users_find(const struct users *users, struct span name)

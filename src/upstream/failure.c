@@ -71,8 +71,20 @@ static void failure_set_code(struct failure *failure, const char *reason,
 	failure->sqlstate[SQLSTATE_LEN] = '\0';
 }
 
+/* Where libpq has no password for a server that asks for one: of a user with a stored
+ * secret we know nothing that a server takes (T-21). */
+#define FAILURE_NO_PASSWORD "no password supplied"
+#define FAILURE_NO_PASSWORD_TEXT                                              \
+	"the server asks for a password and none is known: give it in clear " \
+	"text in auth_file, or user and password in [databases]"
+
 static void failure_read_words(struct failure *failure, const char *text)
 {
+	if (strstr(text, FAILURE_NO_PASSWORD) != NULL) {
+		failure_set_code(failure, "auth", "28000");
+		failure_copy_line(failure, FAILURE_NO_PASSWORD_TEXT);
+		return;
+	}
 	failure_copy_line(failure, text);
 	for (size_t i = 0; i < ARRAY_LEN(failure_words); i++) {
 		if (strstr(text, failure_words[i].words) != NULL) {

@@ -13,6 +13,9 @@
 
 #include "wire/base64.h"
 
+#define SCRAM_BINDING_TYPE "p=tls-server-end-point"
+#define SCRAM_GS2_PLUS	   SCRAM_BINDING_TYPE ",,"
+
 _Static_assert(BASE64_LEN(SCRAM_NONCE_RAW) <= SCRAM_NONCE_MAX, "our nonce has room");
 
 /* Attributes are `x=value`, separated by commas; a value has no comma. */
@@ -85,6 +88,23 @@ int scram_init(struct scram *scram, const struct scram_secret *secret)
 	return 0;
 }
 
+void scram_offer_plus(struct scram *scram, struct span end_point)
+{
+	require(scram->state == SCRAM_FIRST);
+	require(end_point.n > 0 && end_point.n <= SCRAM_END_POINT_MAX);
+	memcpy(scram->end_point, end_point.p, end_point.n);
+	scram->end_point_len = end_point.n;
+}
+
+int scram_choose(struct scram *scram, struct span mechanism)
+{
+	require(scram->state == SCRAM_FIRST);
+	scram->plus = span_eq_str(mechanism, SCRAM_MECHANISM_PLUS);
+	bool offered = scram->plus ? scram->end_point_len > 0
+				   : span_eq_str(mechanism, SCRAM_MECHANISM);
+	return offered ? 0 : SCRAM_E_PROTOCOL;
+}
+
 void scram_fini(struct scram *scram)
 {
 	OPENSSL_cleanse(scram, sizeof(*scram));
@@ -99,25 +119,50 @@ void scram_set_nonce_for_test(struct scram *scram, struct span nonce)
 	scram->own_nonce_len = nonce.n;
 }
 
-/* The gs2 header, `n,,` or `y,,`, taken off *MESSAGE.  We never offer channel binding,
- * so a client that could have used it ('y') has missed nothing. */
-static int scram_take_gs2(struct scram *scram, struct span *message)
+/* The gs2 header up to its first comma: how the channel is bound.  'y' says that the
+ * client could bind it and has seen no offer: fine, unless there was one. */
+static int scram_take_flag(struct scram *scram, struct span *message)
 {
-	if (message->p[0] == 'p') {
+	uint8_t flag = message->p[0];
+	if (flag == 'y' && scram->end_point_len > 0) {
+		return SCRAM_E_DOWNGRADED;
+	}
+	if (flag == 'p' && scram->end_point_len == 0) {
 		return SCRAM_E_BINDING;
 	}
-	if (message->n < 3 || (message->p[0] != 'n' && message->p[0] != 'y') ||
-	    message->p[1] != ',') {
+	if (flag != 'n' && flag != 'y' && flag != 'p') {
 		return SCRAM_E_PROTOCOL;
 	}
-	if (message->p[2] == 'a') {
+	if ((flag == 'p') != scram->plus) {
+		return SCRAM_E_UNBOUND;
+	}
+	struct span type = SPAN_LIT(SCRAM_BINDING_TYPE);
+	if (flag == 'p' &&
+	    (message->n < type.n || memcmp(message->p, type.p, type.n) != 0)) {
+		return SCRAM_E_BINDING;
+	}
+	scram->binding_flag = flag;
+	*message = span_skip(*message, flag == 'p' ? type.n : 1);
+	return 0;
+}
+
+/* The gs2 header, `n,,`, `y,,` or `p=tls-server-end-point,,`, taken off *MESSAGE. */
+static int scram_take_gs2(struct scram *scram, struct span *message)
+{
+	int e = scram_take_flag(scram, message);
+	if (e != 0) {
+		return e;
+	}
+	if (message->n < 2 || message->p[0] != ',') {
+		return SCRAM_E_PROTOCOL;
+	}
+	if (message->p[1] == 'a') {
 		return SCRAM_E_AUTHZID;
 	}
-	if (message->p[2] != ',') {
+	if (message->p[1] != ',') {
 		return SCRAM_E_PROTOCOL;
 	}
-	scram->binding_flag = message->p[0];
-	*message = span_skip(*message, 3);
+	*message = span_skip(*message, 2);
 	return 0;
 }
 
@@ -196,18 +241,34 @@ int scram_client_first(struct scram *scram, struct span message,
 	return 0;
 }
 
+/* The gs2 header again, with -PLUS followed by the hash, in base64. */
+static bool scram_is_bound(const struct scram *scram, struct span value)
+{
+	if (scram->binding_flag != 'p') {
+		return span_eq_str(value, scram->binding_flag == 'n' ? "biws" : "eSws");
+	}
+	uint8_t wanted[sizeof(SCRAM_GS2_PLUS) - 1 + SCRAM_END_POINT_MAX];
+	uint8_t text[BASE64_LEN(sizeof(wanted))];
+	size_t n = sizeof(SCRAM_GS2_PLUS) - 1;
+	memcpy(wanted, SCRAM_GS2_PLUS, n);
+	memcpy(wanted + n, scram->end_point, scram->end_point_len);
+	n = base64_encode(span_make(wanted, n + scram->end_point_len), text);
+	return span_eq(value, span_make(text, n));
+}
+
 static int scram_parse_final(struct scram *scram, struct span message,
 			     uint8_t proof[SCRAM_KEY_LEN])
 {
 	if (!scram_is_message(message)) {
 		return SCRAM_E_PROTOCOL;
 	}
-	/* the gs2 header again, in base64 */
-	const char *binding = scram->binding_flag == 'n' ? "biws" : "eSws";
 	struct span rest = message;
 	struct scram_attr attr = scram_next_attr(&rest);
-	if (attr.name != 'c' || !span_eq_str(attr.value, binding)) {
+	if (attr.name != 'c') {
 		return SCRAM_E_PROTOCOL;
+	}
+	if (!scram_is_bound(scram, attr.value)) {
+		return scram->plus ? SCRAM_E_CHANNEL : SCRAM_E_PROTOCOL;
 	}
 	attr = scram_next_attr(&rest);
 	if (attr.name != 'r' || !span_eq(attr.value, scram_nonce(scram))) {
@@ -299,6 +360,12 @@ static const struct scram_error_row {
 	[SCRAM_E_PROTOCOL] = { SQLSTATE_PROTOCOL_VIOLATION, "malformed SCRAM message" },
 	[SCRAM_E_BINDING] = { SQLSTATE_PROTOCOL_VIOLATION,
 		"client selected SCRAM channel binding, which was not offered" },
+	[SCRAM_E_UNBOUND] = { SQLSTATE_PROTOCOL_VIOLATION,
+		"malformed SCRAM message: channel binding does not go with the mechanism" },
+	[SCRAM_E_DOWNGRADED] = { SQLSTATE_INVALID_AUTHORIZATION,
+		"SCRAM channel binding negotiation error" },
+	[SCRAM_E_CHANNEL] = { SQLSTATE_INVALID_AUTHORIZATION,
+		"SCRAM channel binding check failed" },
 	[SCRAM_E_AUTHZID] = { SQLSTATE_FEATURE_NOT_SUPPORTED,
 		"client uses authorization identity, but it is not supported" },
 	[SCRAM_E_EXTENSION] = { SQLSTATE_FEATURE_NOT_SUPPORTED,

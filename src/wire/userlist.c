@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "wire/md5_password.h"
 #include "wire/reader.h"
 
 struct userlist_row {
@@ -108,26 +109,11 @@ static int userlist_grow(struct userlist *list)
 	return 0;
 }
 
-static bool userlist_is_md5(struct span secret)
-{
-	if (secret.n != 35 || memcmp(secret.p, "md5", 3) != 0) {
-		return false;
-	}
-	for (size_t i = 3; i < secret.n; i++) {
-		uint8_t c = secret.p[i] | 0x20;
-		bool digit = secret.p[i] >= '0' && secret.p[i] <= '9';
-		if (!digit && (c < 'a' || c > 'f')) {
-			return false;
-		}
-	}
-	return true;
-}
-
 int userlist_classify(struct span secret, enum userlist_kind *kind,
 		      struct scram_secret *scram)
 {
 	struct span prefix = SPAN_LIT(SCRAM_MECHANISM "$");
-	if (userlist_is_md5(secret)) {
+	if (md5_password_is(secret)) {
 		*kind = USERLIST_MD5;
 	} else if (secret.n >= prefix.n && memcmp(secret.p, prefix.p, prefix.n) == 0) {
 		*kind = USERLIST_SCRAM;

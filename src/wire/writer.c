@@ -77,6 +77,8 @@ void writer_notice(struct buf *buf, const struct writer_notice *notice)
 
 /* The kinds of Authentication message that we send. */
 enum writer_auth {
+	WRITER_AUTH_PASSWORD = 3,
+	WRITER_AUTH_MD5 = 5,
 	WRITER_AUTH_SASL = 10,
 	WRITER_AUTH_SASL_CONTINUE = 11,
 	WRITER_AUTH_SASL_FINAL = 12,
@@ -99,6 +101,16 @@ static void writer_auth(struct buf *buf, enum writer_auth kind, struct span mess
 	buf_append_u32(buf, kind);
 	buf_append_span(buf, message);
 	writer_end(buf, start);
+}
+
+void writer_auth_password(struct buf *buf)
+{
+	writer_auth(buf, WRITER_AUTH_PASSWORD, span_make(NULL, 0));
+}
+
+void writer_auth_md5(struct buf *buf, const uint8_t salt[4])
+{
+	writer_auth(buf, WRITER_AUTH_MD5, span_make(salt, 4));
 }
 
 void writer_auth_sasl_continue(struct buf *buf, struct span message)

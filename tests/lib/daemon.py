@@ -29,10 +29,11 @@ class Pgrecall:
     """Sections are keyword arguments: cache={"default": "on"}, rules={"name": {...}}.
 
     Every database of the server is offered under its own name; clients are trusted;
-    user `tester` has the password `secret`.
+    user `tester` has the password `secret`; USERS are others, with the lines' secrets.  The
+    program also listens on a Unix socket in `directory`.
     """
 
-    def __init__(self, directory, postgres, redis=None, env=None, rules=None, **sections):
+    def __init__(self, directory, postgres, redis=None, env=None, rules=None, users=None, **sections):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.postgres = postgres
@@ -49,6 +50,7 @@ class Pgrecall:
                 "listen_port": self.port,
                 "auth_type": "trust",
                 "auth_file": self.directory / "userlist.txt",
+                "unix_socket_dir": self.directory,
                 "workers": 2,
                 "default_pool_size": 20,
                 "min_pool_size": 0,
@@ -58,8 +60,12 @@ class Pgrecall:
         if redis is not None:
             # Sanitizers are slow: the real limit of 20 ms is tested where it is meant.
             self.sections["redis"] = {"url": redis.url, "timeout": "1s"}
-        (self.directory / "userlist.txt").write_text('"postgres" ""\n"tester" "secret"\n')
+        self.write_users({"postgres": "", "tester": "secret"} if users is None else users)
         self.configure(rules=rules, **sections)
+
+    def write_users(self, users):
+        lines = (f'"{name}" "{secret}"\n' for name, secret in users.items())
+        (self.directory / "userlist.txt").write_text("".join(lines))
 
     def configure(self, rules=None, **sections):
         """Changes settings and writes the file; follow with start() or reload()."""

@@ -133,12 +133,29 @@ def copy_fail(text):
     return message("f", cstr(text))
 
 
+def md5_secret(user, password):
+    """What PostgreSQL keeps of a password with password_encryption = md5."""
+    return "md5" + hashlib.md5((password + user).encode()).hexdigest()
+
+
+def md5_answer(user, password, salt):
+    inner = md5_secret(user, password)[3:].encode()
+    return message("p", cstr("md5" + hashlib.md5(inner + salt).hexdigest()))
+
+
 class Connection:
     """A connection of a client that does exactly what it is told."""
 
     def __init__(self, port, host="127.0.0.1", timeout=15):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        """A HOST that begins with / or @ is the directory of a Unix socket."""
+        if host[0] in "/@":
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout)
+            path = f"{host}/.s.PGSQL.{port}"
+            self.socket.connect(path.replace("@", "\0", 1))
+        else:
+            self.socket = socket.create_connection((host, port), timeout=timeout)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.parameters = {}
         self.pid = None
@@ -156,7 +173,7 @@ class Connection:
     def start(self, user="postgres", database="postgres", password=None, version=0x00030000, **parameters):
         """Logs in and reads up to the first ReadyForQuery."""
         self.send(startup(version, user=user, database=database, **parameters))
-        for m in self.login(password):
+        for m in self.login(password, user):
             if m.kind == "S":
                 name, value = m.body[:-1].split(b"\0", 1)
                 self.parameters[name.decode()] = value.decode()
@@ -164,8 +181,8 @@ class Connection:
                 self.pid, self.key = struct.unpack("!i", m.body[:4])[0], m.body[4:]
         return self
 
-    def login(self, password=None):
-        """The messages up to ReadyForQuery, with SCRAM-SHA-256 answered on the way."""
+    def login(self, password=None, user="postgres"):
+        """The messages up to ReadyForQuery; what is asked for on the way is answered."""
         seen, scram = [], None
         while True:
             m = self.receive()
@@ -177,7 +194,11 @@ class Connection:
                 return seen
             if m.kind == "R":
                 code = struct.unpack("!i", m.body[:4])[0]
-                if code == 10:
+                if code == 3:
+                    self.send(message("p", cstr(password)))
+                elif code == 5:
+                    self.send(md5_answer(user, password, m.body[4:]))
+                elif code == 10:
                     scram = Scram(password)
                     self.send(scram.first())
                 elif code == 11:
@@ -267,6 +288,16 @@ class ServerError(Exception):
         super().__init__(str(error.fields()))
         self.error = error
         self.sqlstate = error.sqlstate()
+
+
+def scram_secret(password, iterations=4096):
+    """What PostgreSQL keeps of a password."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    keys = (stored, hmac.digest(salted, b"Server Key", "sha256"))
+    text = [base64.b64encode(b).decode() for b in (salt, *keys)]
+    return f"SCRAM-SHA-256${iterations}:{text[0]}${text[1]}:{text[2]}"
 
 
 class Scram:

@@ -33,7 +33,9 @@ static const struct {
 	{ TO "server does not support SSL, but SSL was required\n", "tls", "08006",
 	  TO "server does not support SSL, but SSL was required", false },
 	{ TO "fe_sendauth: no password supplied\n", "auth", "28000",
-	  TO "fe_sendauth: no password supplied", false },
+	  "the server asks for a password and none is known: give it in clear text in "
+	  "auth_file, or user and password in [databases]",
+	  false },
 	{ TO "server closed the connection unexpectedly\n\tThis probably means\n",
 	  "refused", "08001", TO "server closed the connection unexpectedly", true },
 	{ "could not translate host name \"x\" to address\n", "dns", "08001",

@@ -262,3 +262,105 @@ Test(wire_scram, every_error_has_words)
 	}
 	cr_assert_str_eq(sqlstate_code(scram_error_sqlstate(SCRAM_E_DENIED)), "28P01");
 }
+
+/* -PLUS (RFC 5802, section 6), T-16 */
+
+#define END_POINT                                               \
+	"\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24" \
+	"\25\26\27\30\31\32\33\34\35\36\37\40"
+#define PLUS_FIRST "p=tls-server-end-point,,n=user,r=" CLIENT_NONCE
+#define PLUS_BINDING \
+	"cD10bHMtc2VydmVyLWVuZC1wb2ludCwsAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
+#define PLUS_PROOF "iewnHSRRfTAFmVgKHJEIWEKB8rw3MFGXwSNJNdh1bWA="
+#define OTHER_BINDING \
+	"cD10bHMtc2VydmVyLWVuZC1wb2ludCwsAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+struct plus_case {
+	const char *mechanism;
+	int choice;
+	const char *first;
+	int error;
+};
+
+/* clang-format off */
+static const struct plus_case offered[] = {
+	{ "SCRAM-SHA-256-PLUS", 0, PLUS_FIRST, 0 },
+	{ "SCRAM-SHA-256", 0, GOOD_FIRST, 0 },
+	{ "SCRAM-SHA-256", 0, "y,,n=user,r=abc", SCRAM_E_DOWNGRADED },
+	{ "SCRAM-SHA-256-PLUS", 0, "y,,n=user,r=abc", SCRAM_E_DOWNGRADED },
+	{ "SCRAM-SHA-256-PLUS", 0, GOOD_FIRST, SCRAM_E_UNBOUND },
+	{ "SCRAM-SHA-256", 0, PLUS_FIRST, SCRAM_E_UNBOUND },
+	{ "SCRAM-SHA-256-PLUS", 0, "p=tls-unique,,n=user,r=abc", SCRAM_E_BINDING },
+	{ "SCRAM-SHA-256-PLUS", 0, "p=tls-server-end-pointx,n=user,r=abc", SCRAM_E_PROTOCOL },
+	{ "SCRAM-SHA-256-PLUS", 0, "p=tls-server-end-point", SCRAM_E_PROTOCOL },
+	{ "SCRAM-SHA-256-PLUS", 0, "p=tls-server-end-point,", SCRAM_E_PROTOCOL },
+	{ "SCRAM-SHA-256-PLUS", 0, "p=tls-server-end-point,a=x,n=user,r=abc", SCRAM_E_AUTHZID },
+	{ "SCRAM-SHA-256-PLUS", 0, "p", SCRAM_E_BINDING },
+	{ "SCRAM-SHA-1", SCRAM_E_PROTOCOL, GOOD_FIRST, 0 },
+	{ "", SCRAM_E_PROTOCOL, GOOD_FIRST, 0 },
+};
+/* clang-format on */
+
+Test(wire_scram, plus_is_offered)
+{
+	struct scram_secret secret = rfc_secret();
+	for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+		struct scram scram;
+		struct buf out;
+		begin(&scram, &secret, &out);
+		scram_offer_plus(&scram, SPAN_LIT(END_POINT));
+		cr_assert_eq(scram_choose(&scram, span_str(offered[i].mechanism)),
+			     offered[i].choice, "row %zu", i);
+		if (offered[i].choice == 0) {
+			cr_assert_eq(scram_client_first(
+					 &scram, span_str(offered[i].first), &out),
+				     offered[i].error, "row %zu", i);
+			cr_assert_eq(out.len > 0, offered[i].error == 0, "row %zu", i);
+		}
+		buf_fini(&out);
+	}
+}
+
+Test(wire_scram, plus_is_not_offered)
+{
+	struct scram_secret secret = rfc_secret();
+	struct scram scram;
+	struct buf out;
+	begin(&scram, &secret, &out);
+	cr_assert_eq(scram_choose(&scram, SPAN_LIT("SCRAM-SHA-256-PLUS")),
+		     SCRAM_E_PROTOCOL);
+	cr_assert_eq(scram_choose(&scram, SPAN_LIT("SCRAM-SHA-256")), 0);
+	cr_assert_eq(scram_client_first(&scram, SPAN_LIT(PLUS_FIRST), &out),
+		     SCRAM_E_BINDING);
+	buf_fini(&out);
+}
+
+/* clang-format off */
+static const struct final_case plus_finals[] = {
+	{ "c=" PLUS_BINDING ",r=" NONCE ",p=" PLUS_PROOF, 0 },
+	{ "c=" PLUS_BINDING ",r=" NONCE ",p=" PROOF, SCRAM_E_DENIED },
+	{ "c=" OTHER_BINDING ",r=" NONCE ",p=" PLUS_PROOF, SCRAM_E_CHANNEL },
+	{ "c=biws,r=" NONCE ",p=" PLUS_PROOF, SCRAM_E_CHANNEL },
+	{ "c=,r=" NONCE ",p=" PLUS_PROOF, SCRAM_E_CHANNEL },
+	{ "r=" NONCE ",p=" PLUS_PROOF, SCRAM_E_PROTOCOL },
+};
+/* clang-format on */
+
+Test(wire_scram, plus_final)
+{
+	struct scram_secret secret = rfc_secret();
+	for (size_t i = 0; i < ARRAY_LEN(plus_finals); i++) {
+		struct scram scram;
+		struct buf out;
+		begin(&scram, &secret, &out);
+		scram_offer_plus(&scram, SPAN_LIT(END_POINT));
+		cr_assert_eq(scram_choose(&scram, SPAN_LIT("SCRAM-SHA-256-PLUS")), 0);
+		cr_assert_eq(scram_client_first(&scram, SPAN_LIT(PLUS_FIRST), &out), 0);
+		buf_reset(&out);
+		cr_assert_eq(
+		    scram_client_final(&scram, span_str(plus_finals[i].in), &out),
+		    plus_finals[i].error, "row %zu", i);
+		cr_assert_eq(out.len > 0, plus_finals[i].error == 0, "row %zu", i);
+		buf_fini(&out);
+	}
+}

@@ -32,6 +32,10 @@ Test(wire_writer, to_clients)
 	ASSERT_BYTES("R\0\0\0\x0b\0\0\0\x0br=x");
 	writer_auth_sasl_final(&buf, SPAN_LIT("v=x"));
 	ASSERT_BYTES("R\0\0\0\x0b\0\0\0\x0cv=x");
+	writer_auth_password(&buf);
+	ASSERT_BYTES("R\0\0\0\x8\0\0\0\3");
+	writer_auth_md5(&buf, (const uint8_t *)"\1\2\0\4");
+	ASSERT_BYTES("R\0\0\0\x0c\0\0\0\5\1\2\0\4");
 	writer_auth_ok(&buf);
 	ASSERT_BYTES("R\0\0\0\x8\0\0\0\0");
 	const struct span names[] = { SPAN_LIT("_pq_.a"), SPAN_LIT("_pq_.b") };
