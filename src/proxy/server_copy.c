@@ -11,6 +11,7 @@ void server_copy_begins(struct server *server)
 {
 	const struct worker *worker = server->pool->upstream->owner;
 	struct owed *head = owed_head(&server->owed);
+	require(head != NULL);
 	head->copy_begins++;
 	server->copy_in = head->copy_begins > head->copy_ends;
 	for (uint32_t i = 1; i < server->owed.n; i++) {

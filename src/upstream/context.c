@@ -373,6 +373,7 @@ void context_unref(struct context *context)
 	}
 	if (contexts.n_unused > CONTEXT_MAX_UNUSED) {
 		struct dlist *oldest = dlist_pop_head(&contexts.unused);
+		require(oldest != NULL);
 		victim = container_of(oldest, struct context, unused);
 		contexts.n_unused--;
 		dlist_remove(&victim->link);
