@@ -59,7 +59,7 @@ SERVER_CLOSE(CHECK_FAILED, true, SERVER_CLOSED, "idle connection was found dead"
 SERVER_CLOSE(RESET_FAILED, true, RESET_FAILED, "server_reset_query failed")
 SERVER_CLOSE(PROTOCOL, true, PROTOCOL, "server sent an unexpected message")
 SERVER_CLOSE(DIRTY_SESSION, false, CLIENT_GONE, "client left in the middle of a query or transaction")
-SERVER_CLOSE(PINNED, false, CLIENT_GONE, "client left session state behind")
+SERVER_CLOSE(PINNED, false, CLIENT_GONE, "client left a library or a temporary schema behind")
 SERVER_CLOSE(QUERY_TIMEOUT, false, CLIENT_GONE, "client was closed for a time limit")
 SERVER_CLOSE(CANCEL, false, CANCEL, "a cancel request may still be under way")
 SERVER_CLOSE(RELOAD, false, RELOAD, "database configuration changed")

@@ -74,6 +74,8 @@ struct server {
 	bool copy_in;		 /* the server is reading CopyData */
 	bool suspect; /* something ran that may have changed the session: check it */
 	bool dirty;   /* close it instead of using it again */
+	bool spent;   /* the same once nobody is bound and nothing is owed: it has what
+		       * DISCARD ALL does not take back */
 	bool rolled_back;     /* the last command tag was ROLLBACK */
 	bool is_away;	      /* between two workers: on no loop and in no list */
 	bool reading_stopped; /* the client is a slow reader */

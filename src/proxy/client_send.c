@@ -279,6 +279,9 @@ void client_note_statement(struct client *client, const struct request *request,
 	writes_add(&client->session.writes, request->plan, &from);
 	if (is_executed) {
 		session_sent(&client->session, request->plan, client->server->context);
+		/* a library stays loaded, and a temporary schema stays a backend's */
+		client->server->spent |=
+		    (request->plan->pins & (PIN_TEMP | PIN_LOAD)) != 0;
 	}
 	if (client->session.unreadable) {
 		session_sent_unknown(&client->session);

@@ -443,7 +443,7 @@ void client_release(struct client *client)
 	if (client->refind) {
 		client_refind(client);
 	}
-	if (server->suspect || server->cancel != NULL) {
+	if (server->suspect || server->spent || server->cancel != NULL) {
 		server_reset(server);
 	} else {
 		pool_give(server->pool, server);

@@ -232,6 +232,10 @@ void server_reset(struct server *server)
 		(void)server_send(server, SPAN_LIT("ROLLBACK"), 0);
 		return;
 	}
+	if (server->spent) {
+		server_close(server, SERVER_CLOSE_PINNED);
+		return;
+	}
 	if (server->reset_sent) {
 		server_reset_done(server);
 		if (server->state == SERVER_CLOSING) {

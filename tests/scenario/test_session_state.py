@@ -177,3 +177,27 @@ def test_a_table_hidden_behind_our_back(pgrecall, database, mode):
         assert values(one, sql) == []
         one.query("DISCARD ALL")
         assert len(values(one, sql)) == 1
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("leave", ["DISCARD ALL", "ROLLBACK"])
+@pytest.mark.parametrize("make, is_used_again", [
+    ("CREATE TEMP TABLE passing (id int)", False),
+    ("CREATE FUNCTION pg_temp.seven() RETURNS int LANGUAGE sql AS 'SELECT 7'", False),
+    ("LOAD 'auto_explain'", False),
+    ("DO $$ BEGIN PERFORM 1; END $$", True),
+    ("SET work_mem = '5MB'", True),
+])
+def test_what_stays_in_a_backend_ends_with_its_client(pgrecall, database, mode, leave, make,
+                                                      is_used_again):
+    """A library cannot be unloaded, and a backend keeps the temporary schema that it has
+    made: such a server connection is closed, any other is used again."""
+    proxy = pgrecall(pgrecall={"pool_mode": mode, "default_pool_size": 1})
+    with proxy.connect(database.name) as one:
+        one.query("BEGIN")
+        backend = value(one, "SELECT pg_backend_pid()")
+        one.query(make)
+        one.query("COMMIT")
+        one.query(leave)
+    with proxy.connect(database.name) as two:
+        assert (value(two, "SELECT pg_backend_pid()") == backend) == is_used_again
