@@ -77,16 +77,19 @@ struct client {
 	bool session_mode;
 	bool refind;	 /* the configuration has changed: look the database up again */
 	bool is_surplus; /* over max_client_conn: refused once it has said who it is */
-	bool login_waits;     /* in the pool's queue for its first server connection */
-	bool blocked;	      /* paused until the peers keep up */
-	bool settings_wait;   /* paused until the server has taken its settings */
-	bool told_fatal;      /* a FATAL error has been passed on */
-	bool groups_ok;	      /* since settings are pending: a group succeeded, ... */
-	bool groups_failed;   /* ... a group failed */
-	uint32_t cancel_pid;  /* as the client was told */
-	uint32_t cancel_slot; /* in the table of cancel keys */
-	bool has_cancel;      /* cancel_pid is registered */
-	uint64_t since_ns;    /* accepted; then: last change of state */
+	bool login_waits; /* in the pool's queue for its first server connection */
+	bool blocked;	  /* paused until the peers keep up */
+	bool has_large_unnamed; /* its unnamed statement is on the server alone */
+	bool pins_answered;	/* the last answer told which pins hold */
+	uint8_t pins_told;	/* pins that the metrics know of */
+	bool settings_wait;	/* paused until the server has taken its settings */
+	bool told_fatal;	/* a FATAL error has been passed on */
+	bool groups_ok;		/* since settings are pending: a group succeeded, ... */
+	bool groups_failed;	/* ... a group failed */
+	uint32_t cancel_pid;	/* as the client was told */
+	uint32_t cancel_slot;	/* in the table of cancel keys */
+	bool has_cancel;	/* cancel_pid is registered */
+	uint64_t since_ns;	/* accepted; then: last change of state */
 	uint64_t wait_limit_ns; /* how long the wait at hand may take; 0: for ever */
 	uint64_t tx_since_ns;	/* when the open transaction began */
 	uint64_t bytes_told; /* bytes already added to the metrics, received and sent */

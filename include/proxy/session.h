@@ -33,25 +33,29 @@ struct session {
 	uint64_t own_parse_id; /* 0: not needed; see session_parse_id() */
 	uint64_t own_shape;    /* DDL of the open transaction, or a temporary table,
 				* makes the database another one for us; 0: none */
-	uint32_t pins;	       /* enum plan_pin bits; held until DISCARD ALL */
-	char tx_status;	       /* I T E: as the client was last told */
-	bool tx_begun;	       /* BEGIN was sent since the last idle */
-	bool tx_plain;	 /* the open transaction is READ COMMITTED, and only read */
-	bool tx_unread;	 /* something other than reads was sent since the last idle */
-	bool tx_may_end; /* something that can end a transaction was sent since then */
-	bool tx_partial; /* what was sent since then may fail, or end with a ROLLBACK,
-			  * after it has committed something */
-	bool tx_local;	 /* SET LOCAL changed how statements are read */
-	bool untrusted;	 /* settings that cannot be followed: no cache */
-	bool unreadable; /* texts under these settings cannot be scanned: every
-			  * statement counts as a write of everything */
-	bool cache_off;	 /* SET pgrecall.cache = off */
-	bool is_unsure;	 /* if what was sent fails, some of its settings may yet hold */
-	bool resets;  /* a RESET was sent: the server reports values that are its own,
-		       * not those that the client has logged in with */
-	bool suspect; /* something ran on the bound server connection that may have
-		       * changed the session: no cache until the connection is released,
-		       * and reset, or until DISCARD ALL.  See plan->suspect */
+	uint8_t pins;	  /* enum plan_pin bits; held until the server has said that
+			   * their causes are gone, or DISCARD ALL */
+	uint8_t pins_new; /* set since the last idle moment */
+	uint8_t pins_end; /* their causes may have ended since then */
+	uint8_t pins_ask; /* to be asked for now: proxy/client_pins.h */
+	char tx_status;	  /* I T E: as the client was last told */
+	bool tx_begun;	  /* BEGIN was sent since the last idle */
+	bool tx_plain;	  /* the open transaction is READ COMMITTED, and only read */
+	bool tx_unread;	  /* something other than reads was sent since the last idle */
+	bool tx_may_end;  /* something that can end a transaction was sent since then */
+	bool tx_partial;  /* what was sent since then may fail, or end with a ROLLBACK,
+			   * after it has committed something */
+	bool tx_local;	  /* SET LOCAL changed how statements are read */
+	bool untrusted;	  /* settings that cannot be followed: no cache */
+	bool unreadable;  /* texts under these settings cannot be scanned: every
+			   * statement counts as a write of everything */
+	bool cache_off;	  /* SET pgrecall.cache = off */
+	bool is_unsure; /* if what was sent fails, some of its settings may yet hold */
+	bool resets;	/* a RESET was sent: the server reports values that are its own,
+			 * not those that the client has logged in with */
+	bool suspect;	/* something ran on the bound server connection that may have
+			 * changed the session: no cache until the connection is released,
+			 * and reset, or until DISCARD ALL.  See plan->suspect */
 };
 
 /* Takes a reference of its own to CONTEXT; at most MAX_STATEMENTS are prepared at a
@@ -74,6 +78,9 @@ struct statement *session_statement(struct session *session, struct span name);
 /* Something changed that cannot be followed: no cache, and the server connection stays
  * with this client, until DISCARD ALL. */
 void session_distrust(struct session *session);
+/* Something that was sent keeps the server connection with this client: enum plan_pin
+ * bits. */
+void session_pin(struct session *session, uint8_t pins);
 /* A statement with PLAN is about to be sent to a server connection whose settings are
  * those of SERVER: what it does to transaction and settings. */
 void session_sent(struct session *session, const struct plan *plan,

@@ -125,6 +125,8 @@ enum plan_pin {
 	PIN_ADVISORY = 1 << 4, /* session advisory lock */
 	PIN_SETTING = 1 << 5,  /* SET of something that we cannot read */
 	PIN_LOAD = 1 << 6,     /* LOAD of a library */
+	PIN_LARGE = 1 << 7,    /* a prepared statement that is too large to be kept */
+	PIN_ALL = (1 << 8) - 1,
 };
 
 struct plan {
@@ -148,6 +150,7 @@ struct plan {
 	bool copy_in;		/* COPY ... FROM STDIN */
 	bool needs_now_check;	/* has constants or parameters that 'now' could be in */
 	uint8_t pins;		/* enum plan_pin bits */
+	uint8_t ends;		/* pins whose causes it may end */
 	int32_t hint_ttl_s;	/* from a hint comment; -1: none */
 	bool hint_off;		/* pgrecall(off) */
 	uint64_t fingerprint;	/* libpg_query's; 0 when not parsed */

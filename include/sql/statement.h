@@ -173,6 +173,7 @@ struct statement {
 	bool unpins;
 	bool copy_in;
 	uint8_t pins;
+	uint8_t ends; /* pins whose causes it may end */
 	enum plan_set_kind set_kind;
 	bool set_local;
 	const char *set_name;  /* NULL: none */

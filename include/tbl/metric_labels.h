@@ -43,6 +43,11 @@
 #define METRIC_OUTCOME_VALUES(V)                                                         \
 	V(OUTCOME_COMMIT, "commit") V(OUTCOME_ROLLBACK, "rollback")                      \
 	V(OUTCOME_ABANDONED, "abandoned")
+/* in the order of the bits of enum plan_pin */
+#define METRIC_PIN_VALUES(V)                                                             \
+	V(PIN_TEMP, "temporary") V(PIN_LISTEN, "listen") V(PIN_PREPARE, "prepare")       \
+	V(PIN_HOLD, "hold") V(PIN_ADVISORY, "advisory") V(PIN_SETTING, "setting")        \
+	V(PIN_LOAD, "load") V(PIN_LARGE, "large_statement")
 #define METRIC_SIDE_VALUES(V) V(SIDE_CLIENT, "client") V(SIDE_SERVER, "server")
 #define METRIC_CACHE_VALUES(V) V(CACHE_L1, "l1") V(CACHE_REDIS, "redis")
 #define METRIC_MEMORY_VALUES(V) V(MEMORY_L1, "l1")
@@ -75,6 +80,7 @@ METRIC_LABELS(CONNECT_FAILURE, "reason", METRIC_CONNECT_FAILURE_VALUES)
 METRIC_LABELS(DISCONNECT, "reason", METRIC_DISCONNECT_VALUES)
 METRIC_LABELS(SQLSTATE, "class", METRIC_SQLSTATE_VALUES)
 METRIC_LABELS(OUTCOME, "outcome", METRIC_OUTCOME_VALUES)
+METRIC_LABELS(PIN, "reason", METRIC_PIN_VALUES)
 METRIC_LABELS(SIDE, "side", METRIC_SIDE_VALUES)
 METRIC_LABELS(CACHE, "cache", METRIC_CACHE_VALUES)
 METRIC_LABELS(MEMORY, "cache", METRIC_MEMORY_VALUES)

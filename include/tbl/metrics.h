@@ -78,6 +78,10 @@ METRIC(HISTOGRAM, POOL, pool_wait, NONE, NONE, SECONDS, "pgrecall_pool_wait_dura
        "Time a client waited for a server connection, zero waits included.")
 METRIC(COUNTER, POOL, pool_checkouts, NONE, NONE, NONE, "pgrecall_pool_checkouts_total",
        "Server connections handed to a client (SHOW STATS total_server_assignment_count).")
+METRIC(COUNTER, DATABASE, pool_pins, PIN, NONE, NONE, "pgrecall_pool_pins_total",
+       "Times that a client began to keep its server connection to itself, by reason.")
+METRIC(GAUGE, DATABASE, pool_pinned, PIN, NONE, NONE, "pgrecall_pool_pinned_clients",
+       "Clients that keep a server connection to themselves, by reason; one with two reasons counts for each.")
 METRIC(COUNTER, POOL, pool_connects, NONE, NONE, NONE, "pgrecall_pool_connects_total",
        "Attempts to open a server connection.")
 METRIC(COUNTER, POOL, pool_connect_failures, CONNECT_FAILURE, NONE, NONE, "pgrecall_pool_connect_failures_total",

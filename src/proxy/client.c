@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "proxy/cancel.h"
 #include "proxy/client_find.h"
+#include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
 #include "proxy/login.h"
@@ -301,6 +302,8 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 	client_tell_bytes(client);
 	stream_close(&client->stream);
 	client_abandon(client);
+	client->session.pins = 0;
+	client_count_pins(client);
 	client_move(client, CLIENT_CLOSING);
 	if (client->pool != NULL) {
 		client->pool->n_clients--;

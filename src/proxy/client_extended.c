@@ -68,7 +68,7 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 static void client_note_unknown(struct client *client)
 {
 	struct session *session = &client->session;
-	if ((session->pins & PIN_PREPARE) != 0 ||
+	if ((session->pins & (PIN_PREPARE | PIN_LARGE)) != 0 ||
 	    client->server->unnamed_id == SERVER_UNNAMED_LARGE) {
 		session_sent_unknown(session);
 	}
@@ -260,9 +260,16 @@ static void client_close_statement(struct client *client, const struct frame *fr
 				   struct span name)
 {
 	const struct named *named = names_find(&client->session.names, name);
-	bool on_server = named != NULL ? client->session_mode && named->on_server
-				       : client->session.pins & PIN_PREPARE;
-	if (client->server != NULL && on_server && name.n > 0) {
+	bool on_server = named != NULL
+			     ? client->session_mode && named->on_server
+			     : client->session.pins & (PIN_PREPARE | PIN_LARGE);
+	bool is_large = name.n == 0 && client->server != NULL &&
+			client->server->unnamed_id == SERVER_UNNAMED_LARGE;
+	if (client->server != NULL && (is_large || (on_server && name.n > 0))) {
+		if (is_large) {
+			client->server->unnamed_id = 0;
+		}
+		client->session.pins_end |= PIN_PREPARE | PIN_LARGE;
 		if (!client_send_plain(client, frame)) {
 			return;
 		}

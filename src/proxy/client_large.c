@@ -34,6 +34,70 @@ static size_t client_pass_rest(struct client *client, struct span in,
 	return skip + n;
 }
 
+/* A Parse with a large text passes under the client's own name.  It is not kept, so it
+ * cannot be prepared elsewhere: the client stays with its server connection until the
+ * statement is gone. */
+static size_t client_large_parse(struct client *client, struct span in,
+				 const struct frame *frame)
+{
+	const uint8_t *zero = memchr(frame->body.p, 0, frame->body.n);
+	if (zero == NULL) {
+		client_malformed(client);
+		return 0;
+	}
+	struct session *session = &client->session;
+	struct span name = span_make(frame->body.p, (size_t)(zero - frame->body.p));
+	if (client_name_is_open(client, name)) {
+		client_wait_answers(client);
+		return 0;
+	}
+	enum acquired acquired = client_acquire(client);
+	if (acquired == ACQUIRE_WAITS) {
+		return 0;
+	}
+	if (acquired == ACQUIRE_FAILED) {
+		client_batch_failed(client);
+		return client_pass_rest(client, in, frame, 0, true);
+	}
+	if (name.n > 0 && names_find(&session->names, name) != NULL) {
+		client_fail_batch(client, "42P05",
+				  "prepared statement of this name already exists");
+		return client_pass_rest(client, in, frame, 0, true);
+	}
+	if (!client_owe(client, 'P', 0, NULL, NULL)) {
+		return 0;
+	}
+	struct server *server = client->server;
+	if (name.n > 0) {
+		owed_at(&server->owed, server->owed.n - 1)->statement_id = OWED_NAMED;
+	} else {
+		server->unnamed_id = SERVER_UNNAMED_LARGE;
+		client->has_large_unnamed = true;
+		names_remove(&session->names, name, client_position(client));
+	}
+	session_pin(session, PIN_LARGE);
+	server->unsynced = true;
+	return client_pass_rest(client, in, frame, 0, false);
+}
+
+/* A Bind of a statement that only the server knows. */
+static size_t client_large_bind_unknown(struct client *client, struct span in,
+					const struct frame *frame)
+{
+	struct server *server = client->server;
+	if (server == NULL ||
+	    ((client->session.pins & (PIN_PREPARE | PIN_LARGE)) == 0)) {
+		client_fail_batch(client, "26000", "prepared statement does not exist");
+		return client_pass_rest(client, in, frame, 0, true);
+	}
+	session_sent_unknown(&client->session);
+	if (!client_owe(client, 'B', 0, NULL, NULL)) {
+		return 0;
+	}
+	server->unsynced = true;
+	return client_pass_rest(client, in, frame, 0, false);
+}
+
 /* A Bind with large values: the names are at its beginning, the values are not known.
  */
 static size_t client_large_bind(struct client *client, struct span in,
@@ -47,8 +111,7 @@ static size_t client_large_bind(struct client *client, struct span in,
 	struct statement *statement =
 	    session_statement(&client->session, bind.statement);
 	if (statement == NULL) {
-		client_fail_batch(client, "26000", "prepared statement does not exist");
-		return client_pass_rest(client, in, frame, 0, true);
+		return client_large_bind_unknown(client, in, frame);
 	}
 	enum acquired acquired = client_acquire(client);
 	if (acquired == ACQUIRE_WAITS) {
@@ -89,6 +152,9 @@ size_t client_large_extended(struct client *client, struct span in,
 {
 	if (frame->type == 'B') {
 		return client_large_bind(client, in, frame);
+	}
+	if (frame->type == 'P') {
+		return client_large_parse(client, in, frame);
 	}
 	client_fail_batch(client, "54000", "message is larger than client_hold_max");
 	return client_pass_rest(client, in, frame, 0, true);

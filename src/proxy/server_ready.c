@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "base/metrics.h"
 #include "proxy/client.h"
+#include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
 #include "proxy/server_commit.h"
@@ -51,6 +52,9 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 		server_probe_done(server, failed);
 		return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
 	}
+	if (client != NULL) {
+		client->pins_answered = (flags & OWED_PINS) && server->owed.n == 0;
+	}
 	if (client == NULL || (flags & OWED_SWALLOW)) {
 		return flags & OWED_SWALLOW ? SWALLOW : PASS;
 	}
@@ -78,6 +82,12 @@ void server_after_ready(struct server *server)
 		stream_resume(&client->stream);
 		return;
 	}
+	if (client->pins_answered) {
+		client->pins_answered = false;
+		client_count_pins(client);
+		client_after_transaction(client);
+		return;
+	}
 	if (server->tx_status == 'I') {
 		metric_add(
 		    &metrics_database(server_worker(server)->metrics,
@@ -94,6 +104,10 @@ void server_after_ready(struct server *server)
 	if (fresh != NULL) {
 		context_unref(server->context);
 		server->context = fresh;
+	}
+	client_count_pins(client);
+	if (server->tx_status == 'I' && client_ask_pins(client)) {
+		return;
 	}
 	client_after_transaction(client);
 }

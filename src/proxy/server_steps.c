@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "proxy/client.h"
+#include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
 #include "proxy/server_commit.h"
@@ -229,11 +230,16 @@ static enum verdict server_on_row(struct walk *walk, const struct frame *frame)
 		server_close(walk->server, SERVER_CLOSE_PROTOCOL);
 		return CLOSED;
 	}
-	if (head->flags & OWED_PROBE) {
+	if (head->flags & (OWED_PROBE | OWED_PINS)) {
 		if (!frame->complete) {
 			return HOLD;
 		}
-		server_probe_row(walk->server, frame->body);
+		if (head->flags & OWED_PROBE) {
+			server_probe_row(walk->server, frame->body);
+		}
+	}
+	if ((head->flags & OWED_PINS) && walk->server->client != NULL) {
+		client_pins_row(walk->server->client, frame->body);
 	}
 	if (head->query != NULL && head->query->capture != NULL) {
 		capture_add(head->query->capture, frame_bytes(frame));

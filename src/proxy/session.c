@@ -173,6 +173,12 @@ void session_distrust(struct session *session)
 	session->pins |= PIN_SETTING;
 }
 
+void session_pin(struct session *session, uint8_t pins)
+{
+	session->pins |= pins;
+	session->pins_new |= pins;
+}
+
 static void session_pend(struct session *session, struct context *fresh,
 			 struct context *fresh_server)
 {
@@ -326,7 +332,8 @@ static void session_sent_multi(struct session *session, const struct plan *plan)
 void session_sent(struct session *session, const struct plan *plan,
 		  struct context *server)
 {
-	session->pins |= plan->pins;
+	session_pin(session, plan->pins);
+	session->pins_end |= plan->ends;
 	/* what a text that we cannot read did to the session is undone when the server
 	 * connection is released */
 	session->suspect =
@@ -426,6 +433,11 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	}
 	bool is_unsure = session->is_unsure;
 	session->is_unsure = false;
+	/* a transaction may have dropped what it made (ON COMMIT DROP), and what has
+	 * failed may have made nothing */
+	uint8_t doubtful = failed || session->tx_begun ? session->pins_new : 0;
+	session->pins_ask = session->pins & (session->pins_end | doubtful);
+	session->pins_end = session->pins_new = 0;
 	session->tx_begun = session->resets = false;
 	session->tx_plain = false;
 	session->tx_unread = false;

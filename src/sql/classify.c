@@ -215,6 +215,7 @@ static void classify_copy_flags(const struct statement *st, struct plan *p)
 	p->unpins = st->unpins;
 	p->copy_in = st->copy_in;
 	p->pins = st->pins;
+	p->ends = st->ends;
 }
 
 /* Names are copied: the tree they are in does not last. */

@@ -117,6 +117,15 @@ static bool classify_is_advisory(const char *name)
 		strncmp(name, "pg_try_advisory_lock", 20) == 0);
 }
 
+static void classify_advisory(struct classify *c, const char *name)
+{
+	if (classify_is_advisory(name)) {
+		c->draft->pins |= PIN_ADVISORY;
+	} else if (strncmp(name, "pg_advisory_unlock", 18) == 0) {
+		c->draft->ends |= PIN_ADVISORY;
+	}
+}
+
 /* Some relation of the statement has a column of that name. */
 static bool classify_is_column(const struct classify *c, const char *name)
 {
@@ -132,9 +141,7 @@ static bool classify_is_column(const struct classify *c, const char *name)
 static void classify_system_function(struct classify *c, const char *name,
 				     const struct function_info *info)
 {
-	if (classify_is_advisory(name)) {
-		c->draft->pins |= PIN_ADVISORY;
-	}
+	classify_advisory(c, name);
 	c->draft->has_listen |= strcmp(name, "pg_notify") == 0;
 	if (CLASSIFY_IN(name, classify_runs_sql) || strncmp(name, "lo_", 3) == 0) {
 		classify_danger(c);
@@ -307,8 +314,8 @@ static void classify_unknown_names(struct classify *c)
 		     !CLASSIFY_IN(name, classify_runs_sql) &&
 		     (CLASSIFY_IN(name, plain) || CLASSIFY_IN(name, classify_stable) ||
 		      strncmp(name, "pg_", 3) == 0 || strcmp(f->name.schema, "") != 0));
-		if (known && classify_is_advisory(name)) {
-			c->draft->pins |= PIN_ADVISORY;
+		if (known) {
+			classify_advisory(c, name);
 		}
 		if (!known) {
 			classify_danger(c);

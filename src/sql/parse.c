@@ -186,6 +186,7 @@ static void parse_declare(struct parse *parse, const struct node *node)
 static void parse_deallocate(struct parse *parse, const struct node *node)
 {
 	parse->st->kind = PLAN_SESSION;
+	parse->st->ends = PIN_PREPARE | PIN_LARGE;
 	parse->st->set_name = node_str(node, "name");
 	parse->st->deallocate_all = *parse->st->set_name == '\0';
 	if (parse->st->deallocate_all) {
@@ -223,6 +224,7 @@ static void parse_listen(struct parse *parse, const struct node *node)
 	st->has_listen = true;
 	st->kind = node_is(node, "NotifyStmt") ? PLAN_OTHER : PLAN_SESSION;
 	st->pins |= node_is(node, "ListenStmt") ? PIN_LISTEN : 0;
+	st->ends |= node_is(node, "UnlistenStmt") ? PIN_LISTEN : 0;
 }
 
 static void parse_load(struct parse *parse, const struct node *node)
@@ -269,6 +271,13 @@ static void parse_create_sequence(struct parse *parse, const struct node *node)
 	parse_create(parse->st, node_get(node, "sequence"));
 }
 
+static void parse_close(struct parse *parse, const struct node *node)
+{
+	(void)node;
+	parse->st->kind = PLAN_OTHER;
+	parse->st->ends = PIN_HOLD;
+}
+
 static void parse_other(struct parse *parse, const struct node *node)
 {
 	(void)node;
@@ -307,7 +316,7 @@ static const struct {
 	{ "CreateSeqStmt",      parse_create_sequence },
 	{ "VariableShowStmt",   parse_other },
 	{ "FetchStmt",          parse_other },
-	{ "ClosePortalStmt",    parse_other },
+	{ "ClosePortalStmt",    parse_close },
 	{ "LockStmt",           parse_other },
 	{ "VacuumStmt",         parse_other },
 	{ "ReindexStmt",        parse_other },
@@ -330,6 +339,7 @@ static void parse_ddl(struct parse *parse, const struct node *node)
 		is_temp |= strncmp(name.schema, "pg_temp", 7) == 0;
 	}
 	parse->st->pins |= is_temp ? PIN_TEMP : 0;
+	parse->st->ends |= PIN_TEMP; /* DROP */
 }
 
 static void parse_top(struct parse *parse, const struct node *node)

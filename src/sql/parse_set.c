@@ -318,6 +318,7 @@ void parse_discard(struct parse *parse, const struct node *node)
 	struct statement *st = parse->st;
 	st->kind = PLAN_SET;
 	st->set_kind = SET_DISCARD;
+	st->ends = PIN_TEMP;
 	if (node_enum_is(node, "target", "DISCARD_ALL")) {
 		st->set_kind = SET_DISCARD_ALL;
 		st->deallocate_all = true;

@@ -214,6 +214,7 @@ static void plan_add_part(struct plan *whole, struct plan *part)
 	whole->copy_in |= part->copy_in;
 	whole->needs_now_check |= part->needs_now_check;
 	whole->pins |= part->pins;
+	whole->ends |= part->ends;
 }
 
 static struct plan *plan_multi(const struct making *m, const struct tree *tree,

@@ -5,6 +5,7 @@
 import pytest
 
 import wire
+from servers import wait_for
 from wire import bind, close, describe, execute, flush, parse, query, sync
 
 SETUP = "CREATE TABLE t (id int, a int); INSERT INTO t VALUES (1, 10), (2, 20)"
@@ -186,3 +187,124 @@ def test_T37_search_path(place, local):
                 assert row(seen) == [[b"1", b"x", b"5"]], outcome(seen)
             second.query("COMMIT")
             second.send(close("S", "a"), close("S", "b"), sync()).until("Z")
+
+
+# Statements that are too large to be kept
+
+def large(n):
+    return "SELECT $1::int + 1 -- " + "x" * n
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+@pytest.mark.parametrize("name", ["", "big"])
+def test_T51_large_parse(pgrecall, database, name, mode):
+    proxy = pgrecall(pgrecall={"pool_mode": mode, "default_pool_size": 2, "client_hold_max": "64kB"})
+    with proxy.connect(database.name) as client, proxy.connect(database.name) as other:
+        seen = client.send(parse(name, large(5_000_000)), describe("S", name), bind("", name, [b"1"]), *PORTAL).until("Z")
+        assert outcome(seen) == "1 t T 2 T D C Z" and row(seen) == [[b"2"]]
+        for n in range(3):
+            seen = client.send(bind("", name, [b"%d" % n]), *PORTAL).until("Z")
+            assert outcome(seen) == "2 T D C Z" and row(seen) == [[b"%d" % (n + 1)]]
+            assert row(other.query("SELECT 1")) == [[b"1"]]
+        assert row(client.send(bind("", name, [b" " * 100_000 + b"7"]), *PORTAL).until("Z")) == [[b"8"]]
+        assert outcome(client.send(parse("ok", "SELECT 5"), bind("", "ok"), *PORTAL).until("Z")) == "1 2 T D C Z"
+        client.send(close("S", name), sync()).until("Z")
+        assert outcome(client.send(bind("", name, [b"1"]), sync()).until("Z")) == "E26000 Z"
+
+
+def pinned(proxy, **labels):
+    return proxy.metric("pool_pinned_clients", **labels)
+
+
+@pytest.mark.parametrize("name", ["", "big"])
+def test_T51_large_statement_keeps_its_connection_while_it_is_there(place, name):
+    proxy, database, _ = place
+    with proxy.connect(database) as client:
+        client.send(parse(name, large(3_000_000)), sync()).until("Z")
+        assert pinned(proxy, reason="large_statement") == 1
+        if name:
+            client.send(close("S", name), sync()).until("Z")
+        else:
+            client.query("SELECT 1")
+        with proxy.connect(database) as other:  # there is one connection
+            assert row(other.query("SELECT 2")) == [[b"2"]]
+        assert pinned(proxy) == 0
+        client.send(parse(name, "SELEC " + large(3_000_000)), sync()).until("Z")
+        with proxy.connect(database) as other:
+            assert row(other.query("SELECT 2")) == [[b"2"]]
+
+
+# Pins
+
+PINS = {
+    "temporary": [("CREATE TEMP TABLE mine (a int)", "DROP TABLE mine"),
+                  ("CREATE TEMP TABLE mine (a int)", "DISCARD TEMP"),
+                  ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION pg_temp.f()")],
+    "prepare": [("PREPARE p AS SELECT 1", "DEALLOCATE p"), ("PREPARE p AS SELECT 1", "DEALLOCATE ALL")],
+    "hold": [("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "CLOSE c"),
+             ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "CLOSE ALL")],
+    "advisory": [("SELECT pg_advisory_lock(7)", "SELECT pg_advisory_unlock(7)"),
+                 ("SELECT pg_try_advisory_lock_shared(7)", "SELECT pg_advisory_unlock_all()")],
+}
+
+
+@pytest.mark.parametrize("reason, cause, end", [(r, c, e) for r, ways in PINS.items() for c, e in ways])
+@pytest.mark.parametrize("extended", [False, True])
+def test_pin_ends_with_its_cause(place, reason, cause, end, extended):
+    """There is one connection: nobody else is served while it is kept."""
+    proxy, name, _ = place
+
+    def do(conn, sql):
+        if extended:
+            return conn.send(parse("", sql), bind("", ""), execute(), sync()).until("Z")
+        return conn.query(sql)
+
+    with proxy.connect(name) as client, proxy.connect(name) as other:
+        assert "E" not in outcome(do(client, cause))
+        assert pinned(proxy, reason=reason) == 1 and pinned(proxy) == 1
+        other.send(query("SELECT 1"))
+        assert other.silent(0.3)
+        assert "E" not in outcome(do(client, end))
+        assert row(other.until("Z")) == [[b"1"]]
+        assert pinned(proxy) == 0
+        assert proxy.metric("pool_pins_total", reason=reason) == 1
+
+
+@pytest.mark.parametrize("texts", [
+    ["BEGIN", "CREATE TEMP TABLE mine (a int) ON COMMIT DROP", "INSERT INTO mine VALUES (1)", "COMMIT"],
+    ["BEGIN", "CREATE TEMP TABLE mine (a int)", "ROLLBACK"],
+    ["BEGIN; CREATE TEMP TABLE mine (a int) ON COMMIT DROP; COMMIT"],
+    ["CREATE TEMP TABLE mine (a nonsense)"],
+    ["PREPARE p AS SELEC"],
+    ["PREPARE p AS SELECT * FROM nothing"],
+    ["BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "CLOSE c", "COMMIT"],
+    ["SELECT pg_advisory_lock(7), pg_advisory_unlock(7)"],
+])
+def test_pin_without_a_cause(place, texts):
+    proxy, name, _ = place
+    with proxy.connect(name) as client, proxy.connect(name) as other:
+        for text in texts:
+            client.query(text)
+        assert row(other.query("SELECT 1")) == [[b"1"]]
+        assert pinned(proxy) == 0
+
+
+def test_pin_stays_while_another_cause_is_there(place):
+    proxy, name, _ = place
+    with proxy.connect(name) as client:
+        client.query("PREPARE p AS SELECT 1")
+        client.query("PREPARE q AS SELECT 2")
+        client.query("CREATE TEMP TABLE mine AS SELECT 3")
+        client.query("DEALLOCATE p")
+        assert row(client.query("EXECUTE q")) == [[b"2"]]
+        client.query("DROP TABLE mine")
+        wait_for(lambda: pinned(proxy) == 1, 10, "the end of one pin")
+        assert pinned(proxy, reason="prepare") == 1
+        # what is sent while the server is asked
+        seen = client.send(query("DEALLOCATE q"), query("SELECT 4"), parse("", "SELECT 5"), bind("", ""), execute(),
+                           sync(), query("SET search_path = nowhere")).until("Z", 4)
+        assert row(seen) == [[b"4"], [b"5"]]
+        assert row(client.query("SHOW search_path")) == [[b"nowhere"]]
+        with proxy.connect(name) as other:
+            assert row(other.query("SHOW search_path")) == [[b'"$user", public']]
+    assert pinned(proxy) == 0
