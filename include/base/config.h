@@ -72,14 +72,17 @@ struct config_database {
 	const char *password; /* towards the server; NULL: the user's */
 	uint32_t pool_size;   /* this and the next: the global value when not given */
 	uint32_t min_pool_size;
+	uint32_t reserve_pool_size;
 	enum pool_mode pool_mode;
-	uint32_t max_db_connections; /* 0: no limit */
+	uint32_t max_db_connections;	    /* 0: no limit */
+	uint32_t max_db_client_connections; /* 0: no limit */
 	uint64_t query_wait_timeout_ms;
 	uint64_t server_lifetime_ms;
 	uint32_t index; /* a number of its own, kept over reloads (config_inherit()) */
 	uint32_t given; /* bits of the rows of tbl/config_keys.h that its line has */
 	bool has_pool_mode; /* given on its line: stronger than the user's */
 	bool has_pool_size;
+	bool has_reserve_pool_size;
 };
 
 /* One line of [users], or the user of DATABASE_URL. */
@@ -88,8 +91,11 @@ struct config_user {
 	const char *password; /* plain, for clients and servers; NULL: see auth_file */
 	bool has_pool_mode;
 	enum pool_mode pool_mode;
-	uint32_t pool_size;	       /* 0: the database's */
-	uint32_t max_user_connections; /* 0: no limit */
+	uint32_t pool_size; /* 0: the database's */
+	uint32_t reserve_pool_size;
+	bool has_reserve_pool_size;
+	uint32_t max_user_connections;	      /* 0: no limit */
+	uint32_t max_user_client_connections; /* 0: no limit */
 	uint64_t
 	    query_timeout_ms; /* this and the next: the global value when not given */
 	uint64_t query_wait_timeout_ms;

@@ -24,6 +24,8 @@ struct listener_options {
 	int inherited_fd; /* from systemd or listener_fd(), or -1; the listener dup()s
 			     it */
 	int unix_mode;	  /* file mode of a Unix socket */
+	bool has_unix_group; /* its file gets this group */
+	unsigned unix_group;
 	int accepts_per_turn; /* at most this many accept()s before other work */
 	bool reuseport;
 };

@@ -29,6 +29,7 @@
 #include "net/late.h"
 #include "net/loop.h"
 
+struct config;
 struct gather;
 struct stream;
 struct stream_crypt;
@@ -111,9 +112,9 @@ int stream_start_tls(struct stream *stream, struct tls *tls, struct span early,
 int stream_borrow_tls(struct stream *stream, void *ssl) MUST_CHECK;
 /* Why TLS has failed, once ended() was told -EPROTO; else NULL. */
 const char *stream_tls_error(const struct stream *stream);
-/* Sets keepalive, and how long sent bytes may stay unacknowledged (0: the system's
- * default).  A Unix socket ignores both, and does not need them. */
-void stream_tune(struct stream *stream, bool keepalive, unsigned user_timeout_ms);
+/* Sets keepalive, and how long sent bytes may stay unacknowledged, as CONFIG says.  A
+ * Unix socket ignores it, and does not need it. */
+void stream_tune(struct stream *stream, const struct config *config);
 /* Sends what the socket takes at once, drops the rest and closes the descriptor.  Safe
  * in any callback, and twice. */
 void stream_close(struct stream *stream);

@@ -77,6 +77,7 @@ struct client {
 	bool session_mode;
 	bool refind;	 /* the configuration has changed: look the database up again */
 	bool is_surplus; /* over max_client_conn: refused once it has said who it is */
+	bool wait_told;	 /* it has had the notice of query_wait_notify */
 	bool login_waits; /* in the pool's queue for its first server connection */
 	bool blocked;	  /* paused until the peers keep up */
 	bool has_large_unnamed; /* its unnamed statement is on the server alone */
@@ -89,7 +90,7 @@ struct client {
 	uint32_t cancel_pid;	/* as the client was told */
 	uint32_t cancel_slot;	/* in the table of cancel keys */
 	bool has_cancel;	/* cancel_pid is registered */
-	uint64_t since_ns;	/* accepted; then: last change of state */
+	uint64_t since_ns;	/* accepted; then: last change of state, or message */
 	uint64_t wait_limit_ns; /* how long the wait at hand may take; 0: for ever */
 	uint64_t tx_since_ns;	/* when the open transaction began */
 	uint64_t bytes_told; /* bytes already added to the metrics, received and sent */
@@ -114,7 +115,8 @@ void client_begin_wait(struct client *client);
 /* Looks up the state of the client's database, which a reload may have moved to another
  * server; with the next release when a server connection is bound now. */
 void client_refind(struct client *client);
-/* Logged in: from now on the client counts for its pool. */
+/* Logged in, and admitted (pools_admit()): from now on the client counts for its pool.
+ */
 void client_join_pool(struct client *client, struct pool *pool);
 /* Adds the bytes carried since the last call to the metrics. */
 void client_tell_bytes(struct client *client);

@@ -43,3 +43,5 @@ void replies_drop(struct replies *replies, uint64_t before);
 /* Appends an ErrorResponse with a SQLSTATE that may be the server's. */
 void replies_error(struct buf *out, const char *severity, const char *sqlstate,
 		   const char *text);
+/* Appends a NoticeResponse. */
+void replies_notice(struct buf *out, const char *text);

@@ -26,6 +26,8 @@ CONFIG(STRING, "pgrecall", "unix_socket_dir", unix_socket_dir, "", 0, 90, NONE, 
        "Directory of the Unix socket for clients; empty means none.")
 CONFIG(MODE, "pgrecall", "unix_socket_mode", unix_socket_mode, "0700", 0, 0777, NONE, 0,
        "File mode of the Unix socket.")
+CONFIG(STRING, "pgrecall", "unix_socket_group", unix_socket_group, "", 0, 64, NONE, 0,
+       "Group of the Unix socket's file, by name or number; empty means the process's own.")
 CONFIG(INT, "pgrecall", "listen_backlog", listen_backlog, "1024", 1, 65535, NONE, 0,
        "Connections that the kernel may queue before they are accepted.")
 CONFIG(INT, "pgrecall", "workers", workers, "0", 0, 64, NONE, 0,
@@ -42,12 +44,22 @@ CONFIG(INT, "pgrecall", "default_pool_size", default_pool_size, "50", 1, 100000,
        "Server connections of one pool (database and user) at most.")
 CONFIG(INT, "pgrecall", "min_pool_size", min_pool_size, "10", 0, 100000, NONE, CF_RELOAD,
        "Server connections that a pool in use keeps open.")
+CONFIG(INT, "pgrecall", "reserve_pool_size", reserve_pool_size, "0", 0, 100000, NONE, CF_RELOAD,
+       "Server connections beyond its size that a pool may open for clients that have waited for long.")
+CONFIG(DURATION, "pgrecall", "reserve_pool_timeout", reserve_pool_timeout_ms, "5s", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "How long a client must have waited before the reserve is used; 0 means that there is none.")
+CONFIG(INT, "pgrecall", "max_db_client_connections", max_db_client_connections, "0", 0, 1000000, NONE, CF_RELOAD,
+       "Clients of one database at most, over all users; 0 means no limit.")
+CONFIG(INT, "pgrecall", "max_user_client_connections", max_user_client_connections, "0", 0, 1000000, NONE, CF_RELOAD,
+       "Clients of one user at most, over all databases; 0 means no limit.")
 CONFIG(INT, "pgrecall", "max_db_connections", max_db_connections, "0", 0, 100000, NONE, CF_RELOAD,
        "Server connections of one database at most, over all users; 0 means no limit.")
 CONFIG(INT, "pgrecall", "max_user_connections", max_user_connections, "0", 0, 100000, NONE, CF_RELOAD,
        "Server connections of one user at most, over all databases; 0 means no limit.")
 CONFIG(DURATION, "pgrecall", "query_wait_timeout", query_wait_timeout_ms, "15s", 0, CONFIG_YEAR, S, CF_RELOAD,
        "How long a client waits for a server connection before it gets an error; 0 means for ever.")
+CONFIG(DURATION, "pgrecall", "query_wait_notify", query_wait_notify_ms, "5s", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "After how long a client that waits for a server connection is sent a notice; 0 means never.")
 CONFIG(DURATION, "pgrecall", "client_login_timeout", client_login_timeout_ms, "60s", 0, CONFIG_YEAR, S, CF_RELOAD,
        "How long a client may take to log in; 0 means for ever.")
 CONFIG(DURATION, "pgrecall", "client_idle_timeout", client_idle_timeout_ms, "0", 0, CONFIG_YEAR, S, CF_RELOAD,
@@ -90,6 +102,12 @@ CONFIG(SIZE, "pgrecall", "client_hold_max", client_hold_max, "1MB", 16 * CONFIG_
        "Largest message that is kept whole in order to be understood; larger ones stream through.")
 CONFIG(BOOL, "pgrecall", "tcp_keepalive", tcp_keepalive, "1", 0, 0, NONE, CF_RELOAD,
        "Whether TCP keepalive is switched on, towards clients and servers.")
+CONFIG(DURATION, "pgrecall", "tcp_keepidle", tcp_keepidle_ms, "0", 0, 32767 * CONFIG_SEC, S, CF_RELOAD,
+       "How long a connection is silent before TCP keepalive probes it; 0 means the system's default.")
+CONFIG(DURATION, "pgrecall", "tcp_keepintvl", tcp_keepintvl_ms, "0", 0, 32767 * CONFIG_SEC, S, CF_RELOAD,
+       "Pause between keepalive probes; 0 means the system's default.")
+CONFIG(INT, "pgrecall", "tcp_keepcnt", tcp_keepcnt, "0", 0, 127, NONE, CF_RELOAD,
+       "Keepalive probes without an answer before a connection counts as lost; 0 means the system's default.")
 CONFIG(DURATION, "pgrecall", "tcp_user_timeout", tcp_user_timeout_ms, "0", 0, CONFIG_DAY, MS, CF_RELOAD,
        "How long sent bytes may stay unacknowledged before a connection is dropped; 0 means the system's default.")
 CONFIG(DURATION, "pgrecall", "shutdown_timeout", shutdown_timeout_ms, "60s", 0, CONFIG_DAY, S, CF_RELOAD,

@@ -63,7 +63,9 @@ struct pool_shared {
 	atomic_uint n_connecting;
 	atomic_uint max; /* default_pool_size */
 	atomic_uint min;
-	atomic_uint failures;	   /* connects that failed since one succeeded */
+	atomic_uint reserve;   /* beyond max, for who has waited reserve_pool_timeout */
+	atomic_uint n_clients; /* logged in, all workers */
+	atomic_uint failures;  /* connects that failed since one succeeded */
 	_Atomic uint64_t retry_ns; /* no connect before */
 	pthread_mutex_t lock;	   /* of what follows */
 	char *password;		   /* towards the server; NULL: none known */

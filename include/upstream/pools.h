@@ -26,3 +26,13 @@ struct pool_shared *pools_get(struct pools *pools, const struct config *config,
 void pools_limits(struct pool_shared *shared, const struct config *config);
 /* Stands for where the configuration says that the pool's server is. */
 uint64_t pools_target(const struct config *config, const struct pool_shared *shared);
+
+enum pools_admission {
+	POOLS_ADMITTED,	     /* counted in n_clients, until the caller takes it off */
+	POOLS_OVER_DATABASE, /* max_db_client_connections */
+	POOLS_OVER_USER,     /* max_user_client_connections */
+};
+/* Whether one more client of this pool may be let in, over all pools of its database
+ * and of its user. */
+enum pools_admission pools_admit(struct pools *pools, struct pool_shared *shared,
+				 const struct config *config);

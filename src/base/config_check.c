@@ -44,6 +44,12 @@ static void check_database(struct config_build *build, struct config_database *d
 	if (!db->has_pool_size) {
 		db->pool_size = config->default_pool_size;
 	}
+	db->has_reserve_pool_size =
+	    (db->given & (check_bit(keys, n, "reserve_pool_size") |
+			  check_bit(keys, n, "reserve_pool"))) != 0;
+	if (!db->has_reserve_pool_size) {
+		db->reserve_pool_size = config->reserve_pool_size;
+	}
 	if (!has_min) {
 		db->min_pool_size = config->min_pool_size;
 	}
@@ -61,6 +67,9 @@ static void check_database(struct config_build *build, struct config_database *d
 	}
 	if (!(db->given & check_bit(keys, n, "max_db_connections"))) {
 		db->max_db_connections = config->max_db_connections;
+	}
+	if (!(db->given & check_bit(keys, n, "max_db_client_connections"))) {
+		db->max_db_client_connections = config->max_db_client_connections;
 	}
 	if (!(db->given & check_bit(keys, n, "query_wait_timeout"))) {
 		db->query_wait_timeout_ms = config->query_wait_timeout_ms;
@@ -84,6 +93,11 @@ static void check_user(struct config_build *build, struct config_user *user)
 	    (user->given & check_bit(keys, n, "query_wait_timeout")) != 0;
 	if (!user->has_pool_mode) {
 		user->pool_mode = config->pool_mode;
+	}
+	user->has_reserve_pool_size =
+	    (user->given & check_bit(keys, n, "reserve_pool_size")) != 0;
+	if (!(user->given & check_bit(keys, n, "max_user_client_connections"))) {
+		user->max_user_client_connections = config->max_user_client_connections;
 	}
 	if (!(user->given & check_bit(keys, n, "max_user_connections"))) {
 		user->max_user_connections = config->max_user_connections;

@@ -365,6 +365,10 @@ static int listener_publish(struct listener *listener, int fd,
 		(void)unlink(options->host);
 		return -ENOMEM;
 	}
+	if (options->has_unix_group &&
+	    chown(options->host, (uid_t)-1, (gid_t)options->unix_group) < 0) {
+		return -errno;
+	}
 	if (chmod(options->host, (mode_t)options->unix_mode) < 0 ||
 	    listen(fd, options->backlog) < 0) {
 		return -errno;

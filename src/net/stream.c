@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/config.h"
 #include "net/watch.h"
 #include "stream_priv.h"
 
@@ -564,15 +565,24 @@ int stream_open(struct stream *stream, struct stream_group *group, int fd,
 	return 0;
 }
 
-void stream_tune(struct stream *stream, bool keepalive, unsigned user_timeout_ms)
+static void stream_set_tcp(struct stream *stream, int name, uint64_t value)
+{
+	int v = (int)value;
+	if (v > 0) {
+		(void)setsockopt(stream->fd, IPPROTO_TCP, name, &v, sizeof(v));
+	}
+}
+
+void stream_tune(struct stream *stream, const struct config *config)
 {
 	require(stream->fd >= 0);
-	int on = keepalive ? 1 : 0;
+	int on = config->tcp_keepalive ? 1 : 0;
 	(void)setsockopt(stream->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	if (user_timeout_ms > 0) {
-		(void)setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-				 &user_timeout_ms, sizeof(user_timeout_ms));
-	}
+	/* seconds, and at least one */
+	stream_set_tcp(stream, TCP_KEEPIDLE, (config->tcp_keepidle_ms + 999) / 1000);
+	stream_set_tcp(stream, TCP_KEEPINTVL, (config->tcp_keepintvl_ms + 999) / 1000);
+	stream_set_tcp(stream, TCP_KEEPCNT, config->tcp_keepcnt);
+	stream_set_tcp(stream, TCP_USER_TIMEOUT, config->tcp_user_timeout_ms);
 }
 
 void stream_close(struct stream *stream)

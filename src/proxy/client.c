@@ -94,6 +94,7 @@ void client_begin_wait(struct client *client)
 	require(client->pool != NULL);
 	client->since_ns = clock_now_ns();
 	client->wait_limit_ns = client_wait_limit_ns(client);
+	client->wait_told = false;
 	dlist_remove(&client->timed);
 	dlist_push_tail(&client->worker->waiting, &client->timed);
 }
@@ -235,8 +236,7 @@ void client_accept(struct worker *worker, int fd, const char *peer)
 		close(fd);
 		return;
 	}
-	stream_tune(&client->stream, worker->config->tcp_keepalive,
-		    (unsigned)worker->config->tcp_user_timeout_ms);
+	stream_tune(&client->stream, worker->config);
 	dlist_push_tail(&worker->clients, &client->link);
 	dlist_push_tail(&worker->logins, &client->timed);
 	worker->n_clients++;
@@ -307,6 +307,7 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 	client_move(client, CLIENT_CLOSING);
 	if (client->pool != NULL) {
 		client->pool->n_clients--;
+		atomic_fetch_sub(&client->pool->shared->n_clients, 1);
 	}
 	client->worker->n_clients--;
 	atomic_fetch_sub(&client->worker->proxy->n_clients, 1);

@@ -412,6 +412,9 @@ size_t client_take(struct client *client, struct span in)
 		}
 		used += n;
 	}
+	if (used > 0 && client->state != CLIENT_WAIT) { /* whose wait is measured */
+		client->since_ns = client->worker->coarse_ns;
+	}
 	if (client->state == CLIENT_BOUND) {
 		/* granted for a message that turned out not to need it */
 		client_release(client);

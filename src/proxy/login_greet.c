@@ -18,6 +18,7 @@
 #include "proxy/users.h"
 #include "proxy/worker.h"
 #include "upstream/context.h"
+#include "upstream/pools.h"
 #include "upstream/server.h"
 #include "upstream/welcome.h"
 #include "wire/startup.h"
@@ -129,14 +130,14 @@ static void login_greet(struct client *client, struct welcome *welcome,
 	writer_ready(&out, 'I');
 	stream_put(&client->stream, buf_span(&out));
 	buf_fini(&out);
-	client_move(client, CLIENT_IDLE);
-	if (client->server != NULL) {
-		client_move(client, CLIENT_BOUND);
-	}
 	histogram_observe(
 	    &metrics_database(worker->metrics, client->pool->shared->db_index)
 		 ->client_login,
 	    clock_now_ns() - client->since_ns);
+	client_move(client, CLIENT_IDLE);
+	if (client->server != NULL) {
+		client_move(client, CLIENT_BOUND);
+	}
 	if (worker->config->log_connections) {
 		char prefix[320];
 		log_log(client_prefix(client, prefix, sizeof(prefix)), "login");
@@ -234,6 +235,14 @@ void login_accepted(struct client *client)
 		snprintf(text, sizeof(text), "database \"%.63s\" does not exist",
 			 login->database);
 		client_close_text(client, CLIENT_CLOSE_UNKNOWN_DATABASE, NULL, text);
+		return;
+	}
+	enum pools_admission admission =
+	    pools_admit(&worker->proxy->pools, pool->shared, worker->config);
+	if (admission != POOLS_ADMITTED) {
+		client_close(client, admission == POOLS_OVER_DATABASE
+					 ? CLIENT_CLOSE_TOO_MANY_OF_DATABASE
+					 : CLIENT_CLOSE_TOO_MANY_OF_USER);
 		return;
 	}
 	client_join_pool(client, pool);

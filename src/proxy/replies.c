@@ -97,14 +97,25 @@ static void replies_field(struct buf *out, uint8_t field, const char *text)
 	buf_append_cstr(out, text);
 }
 
-void replies_error(struct buf *out, const char *severity, const char *sqlstate,
-		   const char *text)
+static void replies_report(struct buf *out, uint8_t type, const char *severity,
+			   const char *sqlstate, const char *text)
 {
-	size_t start = writer_begin(out, 'E');
+	size_t start = writer_begin(out, type);
 	replies_field(out, 'S', severity);
 	replies_field(out, 'V', severity);
 	replies_field(out, 'C', sqlstate);
 	replies_field(out, 'M', text);
 	buf_append_u8(out, 0);
 	writer_end(out, start);
+}
+
+void replies_error(struct buf *out, const char *severity, const char *sqlstate,
+		   const char *text)
+{
+	replies_report(out, 'E', severity, sqlstate, text);
+}
+
+void replies_notice(struct buf *out, const char *text)
+{
+	replies_report(out, 'N', "NOTICE", "00000", text);
 }

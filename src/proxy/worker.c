@@ -5,6 +5,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/config_value.h"
 #include "base/metrics.h"
 #include "cache/rules.h"
 #include "cache/store.h"
@@ -86,6 +89,24 @@ static int worker_listen_on(struct worker *worker,
 	return 0;
 }
 
+/* unix_socket_group by its name or number; false: there is no such group. */
+static bool worker_find_group(const char *name, unsigned *out)
+{
+	char room[16384];
+	struct group entry;
+	struct group *found = NULL;
+	uint64_t number;
+	if (config_parse_uint(span_str(name), &number) && number < UINT_MAX) {
+		*out = (unsigned)number;
+		return true;
+	}
+	(void)getgrnam_r(name, &entry, room, sizeof(room), &found);
+	if (found != NULL) {
+		*out = found->gr_gid;
+	}
+	return found != NULL;
+}
+
 static int worker_listen_unix(struct worker *worker, struct listener_options *options,
 			      char *error, size_t error_size)
 {
@@ -95,6 +116,13 @@ static int worker_listen_unix(struct worker *worker, struct listener_options *op
 		 config->listen_port);
 	options->host = path;
 	options->unix_mode = (int)config->unix_socket_mode;
+	options->has_unix_group = config->unix_socket_group[0] != 0;
+	if (options->has_unix_group &&
+	    !worker_find_group(config->unix_socket_group, &options->unix_group)) {
+		snprintf(error, error_size, "unix_socket_group: no group \"%s\"",
+			 config->unix_socket_group);
+		return -EINVAL;
+	}
 	/* a Unix socket cannot be bound twice: the others share the first worker's */
 	if (worker->index > 0) {
 		struct worker *first = worker->proxy->workers[0];
@@ -155,6 +183,22 @@ static uint64_t worker_oldest(const struct dlist *list)
 	return container_of(list->next, struct client, timed)->since_ns;
 }
 
+/* query_wait_notify.  Nothing else is on its way to a client that waits here, so the
+ * notice may go out at once. */
+static void worker_tell_waiting(struct client *client, uint64_t now, uint64_t limit)
+{
+	if (client->wait_told || client->state != CLIENT_WAIT ||
+	    !worker_is_over(now, client->since_ns, limit)) {
+		return;
+	}
+	struct buf notice;
+	buf_init(&notice, 1024);
+	replies_notice(&notice, "no server connection is free, the query waits");
+	stream_put(&client->stream, buf_span(&notice));
+	buf_fini(&notice);
+	client->wait_told = true;
+}
+
 /* The list of logins is in the order of time, so only its head is looked at; those who
  * wait may each have another limit. */
 static void worker_check_times(struct worker *worker, uint64_t now)
@@ -168,6 +212,8 @@ static void worker_check_times(struct worker *worker, uint64_t now)
 	}
 	dlist_each (l, tmp, &worker->waiting) {
 		struct client *client = container_of(l, struct client, timed);
+		worker_tell_waiting(client, now,
+				    config->query_wait_notify_ms * 1000000U);
 		if (worker_is_over(now, client->since_ns, client->wait_limit_ns)) {
 			client_wait_expired(client);
 		}
@@ -216,20 +262,22 @@ static void worker_check_client(struct worker *worker, struct client *client,
 		}
 		return;
 	}
-	bool in_tx = client->session.tx_status != 'I';
-	if (server->owed.n > 0) {
-		if (worker_is_over(now, server->query_sent_ns, limits.query_ns)) {
-			client_close(client, CLIENT_CLOSE_QUERY_TIMEOUT);
-			return;
-		}
-	} else if (in_tx && worker_is_over(now, client->since_ns, limits.idle_tx_ns)) {
+	/* a batch without Sync keeps a transaction open, too (T-89) */
+	bool is_busy = server->owed.n > 0;
+	bool in_tx = client->session.tx_status != 'I' || server->unsynced;
+	uint64_t quiet_since = client->since_ns > server->query_sent_ns
+				   ? client->since_ns
+				   : server->query_sent_ns;
+	if (is_busy && worker_is_over(now, server->query_sent_ns, limits.query_ns)) {
+		client_close(client, CLIENT_CLOSE_QUERY_TIMEOUT);
+	} else if (!is_busy && in_tx &&
+		   worker_is_over(now, quiet_since, limits.idle_tx_ns)) {
 		client_close(client, CLIENT_CLOSE_IDLE_TX_TIMEOUT);
-		return;
-	} else if (!in_tx && worker_is_over(now, client->since_ns, limits.idle_ns)) {
+	} else if (!is_busy && !in_tx &&
+		   worker_is_over(now, quiet_since, limits.idle_ns)) {
 		client_close(client, CLIENT_CLOSE_IDLE_TIMEOUT);
-		return;
-	}
-	if (in_tx && worker_is_over(now, client->tx_since_ns, limits.tx_ns)) {
+	} else if ((is_busy || in_tx) &&
+		   worker_is_over(now, client->tx_since_ns, limits.tx_ns)) {
 		client_close(client, CLIENT_CLOSE_TX_TIMEOUT);
 	}
 }

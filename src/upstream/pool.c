@@ -173,7 +173,8 @@ void pool_give(struct pool *pool, struct server *server)
 	require(server_is_clean(server) && server->client == NULL);
 	uint64_t now = clock_now_ns();
 	server->idle_since_ns = now;
-	unsigned max = atomic_load(&pool->shared->max);
+	unsigned max =
+	    atomic_load(&pool->shared->max) + atomic_load(&pool->shared->reserve);
 	if (server->dirty) {
 		server_close(server, SERVER_CLOSE_DIRTY_SESSION);
 		return;
@@ -238,7 +239,7 @@ pool_staleness(const struct pool *pool, const struct server *server, uint64_t no
 	if (now >= server->expires_ns) {
 		return SERVER_CLOSE_LIFETIME;
 	}
-	if (n > atomic_load(&shared->max)) {
+	if (n > atomic_load(&shared->max) + atomic_load(&shared->reserve)) {
 		return SERVER_CLOSE_EXCESS;
 	}
 	bool is_idle = idle_ns != 0 && now - server->idle_since_ns >= idle_ns &&

@@ -137,10 +137,25 @@ static bool pool_is_within(const struct pool *pool, unsigned max_db, unsigned ma
 	return (max_db == 0 || n_db < max_db) && (max_user == 0 || n_user < max_user);
 }
 
-static bool pool_count_one(struct pool_shared *shared)
+/* Its size, and the reserve once the first in the queue has waited for long. */
+static unsigned pool_limit(const struct pool *pool)
 {
+	unsigned max = atomic_load(&pool->shared->max);
+	unsigned reserve = atomic_load(&pool->shared->reserve);
+	uint64_t limit = pool->upstream->config->reserve_pool_timeout_ms * 1000000U;
+	struct dlist *head = dlist_head(&pool->waiting);
+	if (reserve == 0 || limit == 0 || head == NULL) {
+		return max;
+	}
+	uint64_t since = container_of(head, struct pool_waiter, link)->since_ns;
+	return clock_now_ns() - since >= limit ? max + reserve : max;
+}
+
+static bool pool_count_one(const struct pool *pool)
+{
+	struct pool_shared *shared = pool->shared;
 	unsigned n = atomic_load(&shared->n_servers);
-	unsigned max = atomic_load(&shared->max);
+	unsigned max = pool_limit(pool);
 	while (n < max) {
 		if (atomic_compare_exchange_weak(&shared->n_servers, &n, n + 1)) {
 			return true;
@@ -161,12 +176,12 @@ static enum pool_place pool_count_within(struct pool *pool)
 	unsigned max_user =
 	    user ? user->max_user_connections : config->max_user_connections;
 	if (max_db == 0 && max_user == 0) {
-		return pool_count_one(pool->shared) ? PLACE_TAKEN : PLACE_NONE;
+		return pool_count_one(pool) ? PLACE_TAKEN : PLACE_NONE;
 	}
 	enum pool_place place = PLACE_OVER;
 	pthread_mutex_lock(&up->pools->lock);
 	if (pool_is_within(pool, max_db, max_user)) {
-		place = pool_count_one(pool->shared) ? PLACE_TAKEN : PLACE_NONE;
+		place = pool_count_one(pool) ? PLACE_TAKEN : PLACE_NONE;
 	}
 	pthread_mutex_unlock(&up->pools->lock);
 	return place;
@@ -287,7 +302,7 @@ void pool_grow(struct pool *pool)
 {
 	struct pool_shared *shared = pool->shared;
 	if (pool->n_waiting == 0 ||
-	    atomic_load(&shared->n_servers) >= atomic_load(&shared->max)) {
+	    atomic_load(&shared->n_servers) >= pool_limit(pool)) {
 		return;
 	}
 	unsigned coming = pool_n_coming(pool);

@@ -28,6 +28,11 @@ void pools_limits(struct pool_shared *shared, const struct config *config)
 	if (user != NULL && user->pool_size != 0 && !db->has_pool_size) {
 		max = user->pool_size;
 	}
+	unsigned reserve = db->reserve_pool_size;
+	if (user != NULL && user->has_reserve_pool_size && !db->has_reserve_pool_size) {
+		reserve = user->reserve_pool_size;
+	}
+	atomic_store(&shared->reserve, reserve);
 	unsigned min = db->min_pool_size < max ? db->min_pool_size : max;
 	atomic_store(&shared->max, max);
 	atomic_store(&shared->min, min);
@@ -141,4 +146,39 @@ struct pool_shared *pools_get(struct pools *pools, const struct config *config,
 		pool_set_password(found, password);
 	}
 	return found;
+}
+
+enum pools_admission pools_admit(struct pools *pools, struct pool_shared *shared,
+				 const struct config *config)
+{
+	const struct config_database *db =
+	    config_find_database(config, span_str(shared->database));
+	const struct config_user *user =
+	    config_find_user(config, span_str(shared->user));
+	unsigned max_db =
+	    db ? db->max_db_client_connections : config->max_db_client_connections;
+	unsigned max_user = user ? user->max_user_client_connections
+				 : config->max_user_client_connections;
+	if (max_db == 0 && max_user == 0) {
+		atomic_fetch_add(&shared->n_clients, 1);
+		return POOLS_ADMITTED;
+	}
+	unsigned n_db = 0;
+	unsigned n_user = 0;
+	pthread_mutex_lock(&pools->lock);
+	dlist_each (l, tmp, &pools->all) {
+		struct pool_shared *other = container_of(l, struct pool_shared, link);
+		unsigned n = atomic_load(&other->n_clients);
+		n_db += strcmp(other->database, shared->database) == 0 ? n : 0;
+		n_user += strcmp(other->user, shared->user) == 0 ? n : 0;
+	}
+	enum pools_admission verdict =
+	    max_db != 0 && n_db >= max_db	  ? POOLS_OVER_DATABASE
+	    : max_user != 0 && n_user >= max_user ? POOLS_OVER_USER
+						  : POOLS_ADMITTED;
+	if (verdict == POOLS_ADMITTED) {
+		atomic_fetch_add(&shared->n_clients, 1);
+	}
+	pthread_mutex_unlock(&pools->lock);
+	return verdict;
 }

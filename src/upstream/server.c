@@ -121,8 +121,7 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 		free(server);
 		return NULL;
 	}
-	stream_tune(&server->stream, up->config->tcp_keepalive,
-		    (unsigned)up->config->tcp_user_timeout_ms);
+	stream_tune(&server->stream, up->config);
 	server->state = SERVER_BUSY;
 	server_account(server, SERVER_BUSY, 1);
 	dlist_push_tail(&pool->busy, &server->link);
