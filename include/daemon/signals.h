@@ -3,7 +3,8 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* Signals, as wishes on the main loop.  HUP reloads; TERM stops when transactions have
- * ended, INT when queries have, QUIT at once; whichever comes second means at once. */
+ * ended, INT when queries have, QUIT at once; whichever comes second means at once.
+ * USR1 pauses all databases, USR2 lets them go on. */
 
 #include "base/check.h"
 
@@ -15,6 +16,8 @@ enum signals_wish {
 	SIGNALS_STOP_GENTLY, /* let transactions end */
 	SIGNALS_STOP_SOON,   /* let queries end */
 	SIGNALS_STOP_NOW,
+	SIGNALS_PAUSE, /* all databases */
+	SIGNALS_RESUME,
 };
 
 typedef void (*signals_fn)(void *arg, enum signals_wish wish, const char *signal_name);

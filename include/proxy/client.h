@@ -19,6 +19,7 @@
 #include "proxy/session.h"
 #include "upstream/pool.h"
 
+struct console_session;
 struct database;
 struct entry;
 struct login;
@@ -34,6 +35,7 @@ enum client_state {
 	CLIENT_LOOKUP,	/* awaits Redis */
 	CLIENT_WAIT,	/* awaits a server connection */
 	CLIENT_BOUND,	/* has a server connection */
+	CLIENT_CONSOLE, /* of the admin console; has neither pool nor server */
 	CLIENT_CLOSING, /* gone; freed at the end of the turn */
 	CLIENT_N_STATES,
 };
@@ -53,8 +55,9 @@ struct client {
 	struct dlist link;  /* in the worker's list of clients */
 	struct dlist timed; /* in a list of the worker that a time limit watches */
 	enum client_state state;
-	uint64_t id;	     /* for the log */
-	struct login *login; /* owned until logged in */
+	uint64_t id;			 /* for the log */
+	struct login *login;		 /* owned until logged in */
+	struct console_session *console; /* the console's; NULL: an ordinary client */
 	struct pool *pool;
 	struct database *database;
 	struct server *server; /* bound, or NULL */
@@ -90,6 +93,7 @@ struct client {
 	uint32_t cancel_pid;	/* as the client was told */
 	uint32_t cancel_slot;	/* in the table of cancel keys */
 	bool has_cancel;	/* cancel_pid is registered */
+	uint64_t accepted_us;	/* since 1970 */
 	uint64_t since_ns;	/* accepted; then: last change of state, or message */
 	uint64_t wait_limit_ns; /* how long the wait at hand may take; 0: for ever */
 	uint64_t tx_since_ns;	/* when the open transaction began */

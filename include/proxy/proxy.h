@@ -15,6 +15,7 @@
 #include "upstream/pool.h"
 #include "wire/scram.h"
 
+struct client;
 struct config;
 struct databases;
 struct cancel_table;
@@ -32,6 +33,21 @@ enum proxy_phase {
 	PROXY_DRAINING, /* SIGTERM: transactions may finish, nobody new */
 	PROXY_HURRYING, /* SIGINT: queries may finish, transactions may not */
 	PROXY_STOPPING, /* the second signal: now */
+};
+
+/* The door of the admin console, which lies to the right of this layer: the daemon puts
+ * it here before the workers start.  All on the client's worker. */
+struct proxy_console {
+	void *arg; /* the console's own */
+	/* A client has logged in to the console: client->console is set.  False without
+	 * memory. */
+	bool (*open)(void *arg, struct client *client, bool is_admin);
+	/* As client_take(). */
+	size_t (*take)(struct client *client, struct span in);
+	/* A cancel request has come for the client. */
+	void (*cancelled)(struct client *client);
+	/* The client ends: client->console is freed. */
+	void (*close)(struct client *client);
 };
 
 struct proxy {
@@ -53,6 +69,7 @@ struct proxy {
 	atomic_int phase;		 /* enum proxy_phase */
 	uint8_t mock_key[SCRAM_KEY_LEN]; /* for users that do not exist */
 	struct loop *main_loop;
+	const struct proxy_console *console; /* NULL: there is none */
 };
 
 /* Takes the reference to CONFIG. */

@@ -80,5 +80,5 @@ int worker_start(struct worker *worker) MUST_CHECK;
 /* Waits for the thread to end. */
 void worker_join(struct worker *worker);
 void worker_free(struct worker *worker);
-/* From the main thread: a new configuration, or a new phase. */
+/* From any thread: a new configuration, a new phase, or gates that have changed. */
 int worker_poke(struct worker *worker) MUST_CHECK;

@@ -43,6 +43,8 @@ CLIENT_CLOSE(AUTH_FAILED, true, "28P01", REJECTED, AUTH, "password authenticatio
 CLIENT_CLOSE(TLS_REQUIRED, true, "28000", REJECTED, TLS_REQUIRED, "TLS is required (client_tls_sslmode)")
 CLIENT_CLOSE(TLS_FAILED, true, NULL, REJECTED, PROTOCOL, "TLS handshake failed")
 CLIENT_CLOSE(NO_USER_NAME, true, "28000", REJECTED, AUTH, "no PostgreSQL user name specified in startup packet")
+CLIENT_CLOSE(NO_CONSOLE, true, "42501", REJECTED, AUTH, "the console is for admin_users and stats_users")
+CLIENT_CLOSE(DISABLED, false, "57P03", REJECTED, UNKNOWN_DATABASE, "the database is disabled")
 CLIENT_CLOSE(UNKNOWN_DATABASE, true, "3D000", REJECTED, UNKNOWN_DATABASE, "no such database")
 CLIENT_CLOSE(BAD_PARAMETER, true, "22023", REJECTED, PROTOCOL, "unsupported startup parameter")
 CLIENT_CLOSE(REPLICATION, true, "0A000", REJECTED, PROTOCOL, "replication connections are not supported")

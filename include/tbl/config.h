@@ -38,6 +38,12 @@ CONFIG(ENUM, "pgrecall", "auth_type", auth_type, "scram-sha-256", 0, 0, auth_typ
        "How clients log in: trust, any, plain (also called password), md5 or scram-sha-256.")
 CONFIG(STRING, "pgrecall", "auth_file", auth_file, "", 0, 4096, NONE, CF_RELOAD,
        "File with one \"user\" \"password, MD5 or SCRAM secret\" per line, as PgBouncer's.")
+CONFIG(STRING, "pgrecall", "admin_users", admin_users, "", 0, 4096, NONE, CF_RELOAD,
+       "Users, separated by commas, who may do everything on the console (database pgrecall or pgbouncer).")
+CONFIG(STRING, "pgrecall", "stats_users", stats_users, "", 0, 4096, NONE, CF_RELOAD,
+       "Users, separated by commas, who may look on the console and change nothing.")
+CONFIG(DURATION, "pgrecall", "stats_period", stats_period_ms, "60s", 1000, CONFIG_DAY, S, CF_RELOAD,
+       "Over how long the averages of SHOW STATS are taken.")
 CONFIG(INT, "pgrecall", "max_client_conn", max_client_conn, "5000", 1, 1000000, NONE, CF_RELOAD,
        "Client connections that are accepted at most.")
 CONFIG(INT, "pgrecall", "default_pool_size", default_pool_size, "50", 1, 100000, NONE, CF_RELOAD,

@@ -113,6 +113,8 @@ METRIC(COUNTER, DATABASE, prepared_parses, SIDE, NONE, NONE, "pgrecall_prepared_
        "Parse messages seen from clients and sent to servers.")
 METRIC(COUNTER, DATABASE, prepared_repairs, NONE, NONE, NONE, "pgrecall_prepared_statement_repairs_total",
        "Prepared statements that DDL had outdated and that were prepared again before the client noticed.")
+METRIC(COUNTER, DATABASE, binds, NONE, NONE, NONE, "pgrecall_prepared_statement_binds_total",
+       "Bind messages of clients.")
 METRIC(COUNTER, DATABASE, query_cancels, NONE, NONE, NONE, "pgrecall_query_cancels_total",
        "Cancel requests forwarded.")
 METRIC(COUNTER, DATABASE, slow_queries, NONE, NONE, NONE, "pgrecall_slow_queries_total",

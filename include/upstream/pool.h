@@ -21,6 +21,7 @@
 #include "base/dlist.h"
 #include "base/span.h"
 #include "net/stream.h"
+#include "upstream/gates.h"
 
 struct config;
 struct metrics;
@@ -63,6 +64,8 @@ struct pool_shared {
 	atomic_uint n_connecting;
 	atomic_uint max; /* default_pool_size */
 	atomic_uint min;
+	atomic_uint gates;	  /* enum gate bits of the database */
+	atomic_uint n_reconnects; /* how often an administrator asked for it */
 	atomic_uint reserve;   /* beyond max, for who has waited reserve_pool_timeout */
 	atomic_uint n_clients; /* logged in, all workers */
 	atomic_uint failures;  /* connects that failed since one succeeded */
@@ -80,7 +83,9 @@ struct pools {
 	pthread_mutex_t lock;
 	struct dlist all; /* struct pool_shared */
 	unsigned n;
-	unsigned max; /* pools at most */
+	unsigned max;	    /* pools at most */
+	struct dlist gates; /* of single databases; see upstream/gates.h */
+	unsigned gates_all; /* enum gate bits that hold for every database */
 };
 
 /* One per worker. */
@@ -122,6 +127,13 @@ struct pool {
 	uint64_t target; /* stands for where the configuration says the server is */
 };
 
+/* True while an administrator holds the pool's clients back. */
+static inline bool pool_is_paused(const struct pool *pool)
+{
+	return atomic_load_explicit(&pool->shared->gates, memory_order_relaxed) &
+	       GATE_PAUSED;
+}
+
 int upstream_start(struct upstream *upstream) MUST_CHECK;
 /* Closes every connection of the worker, idle or not. */
 void upstream_stop(struct upstream *upstream);
@@ -150,6 +162,9 @@ void pool_asked(struct pool *pool);
 /* A place in the account has become free, or the server has refused: who waits here
  * gets a new connection or the refusal. */
 void pool_look(struct pool *pool);
+/* The configuration may send the pool elsewhere, or its connections are to be replaced:
+ * idle ones end at once, those in use when they are given back. */
+void pool_retarget(struct pool *pool, const struct config *config);
 /* The last connect error; false when there is none. */
 bool pool_last_error(struct pool *pool, struct pool_error *out);
 /* What the server said at login, with a reference, or NULL when none ever succeeded. */

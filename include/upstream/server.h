@@ -84,6 +84,7 @@ struct server {
 	uint64_t target;      /* pool->target when its connect began */
 	uint64_t expires_ns;  /* end of its lifetime */
 	uint64_t idle_since_ns;
+	uint64_t opened_us;	       /* since 1970 */
 	uint64_t query_sent_ns;	       /* when the oldest owed item was sent */
 	struct token_wait *token_wait; /* a commit waits for Redis; or NULL */
 	struct cancel_request *cancel; /* under way, or NULL */

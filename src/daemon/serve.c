@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/console.h"
 #include "admin/health.h"
 #include "admin/http.h"
 #include "base/clock.h"
@@ -42,6 +43,7 @@ struct serve {
 	struct config *current; /* the one in use; references */
 	struct loop *loop;
 	struct proxy *proxy;
+	struct console *console; /* owned */
 	struct http *http;
 	struct signals *signals;
 	struct timer *tick;
@@ -191,7 +193,8 @@ static void serve_count_reload(struct serve *serve, const struct reload_report *
 	}
 }
 
-static void serve_reload(struct serve *serve)
+/* False: the configuration is wrong, and nothing was changed. */
+static bool serve_reload(struct serve *serve)
 {
 	struct config *fresh = NULL;
 	struct users *users = NULL;
@@ -220,6 +223,34 @@ static void serve_reload(struct serve *serve)
 		proxy_reload(serve->proxy, fresh, users, tls);
 	}
 	notify_ready();
+	return report.result != RELOAD_REJECTED;
+}
+
+static void serve_stop(struct serve *serve, enum proxy_phase phase, const char *who)
+{
+	static const char *const when[] = {
+		[PROXY_DRAINING] = "when transactions have ended",
+		[PROXY_HURRYING] = "when queries have ended",
+		[PROXY_STOPPING] = "now",
+	};
+	log_log(NULL, "%s: shutting down %s", who, when[phase]);
+	proxy_set_phase(serve->proxy, phase);
+	if (!serve->is_stopping) {
+		serve->is_stopping = true;
+		notify_stopping();
+	}
+}
+
+/* What the console asks for. */
+
+static bool serve_console_reload(void *arg)
+{
+	return serve_reload(arg);
+}
+
+static void serve_console_shutdown(void *arg, int phase)
+{
+	serve_stop(arg, (enum proxy_phase)phase, "console");
 }
 
 static void serve_on_signal(void *arg, enum signals_wish wish, const char *signal_name)
@@ -227,25 +258,23 @@ static void serve_on_signal(void *arg, enum signals_wish wish, const char *signa
 	struct serve *serve = arg;
 	switch (wish) {
 	case SIGNALS_RELOAD:
-		serve_reload(serve);
+		(void)serve_reload(serve);
+		return;
+	case SIGNALS_PAUSE:
+	case SIGNALS_RESUME:
+		log_log(NULL, "%s: %s", signal_name,
+			wish == SIGNALS_PAUSE ? "pausing" : "resuming");
+		console_pause_all(serve->console, wish == SIGNALS_PAUSE);
 		return;
 	case SIGNALS_STOP_GENTLY:
-		log_log(NULL, "%s: shutting down when transactions have ended",
-			signal_name);
-		proxy_set_phase(serve->proxy, PROXY_DRAINING);
-		break;
+		serve_stop(serve, PROXY_DRAINING, signal_name);
+		return;
 	case SIGNALS_STOP_SOON:
-		log_log(NULL, "%s: shutting down when queries have ended", signal_name);
-		proxy_set_phase(serve->proxy, PROXY_HURRYING);
-		break;
+		serve_stop(serve, PROXY_HURRYING, signal_name);
+		return;
 	case SIGNALS_STOP_NOW:
-		log_log(NULL, "%s: shutting down now", signal_name);
-		proxy_set_phase(serve->proxy, PROXY_STOPPING);
-		break;
-	}
-	if (!serve->is_stopping) {
-		serve->is_stopping = true;
-		notify_stopping();
+		serve_stop(serve, PROXY_STOPPING, signal_name);
+		return;
 	}
 }
 
@@ -280,6 +309,7 @@ static void serve_on_tick(void *arg)
 {
 	struct serve *serve = arg;
 	databases_tick(serve->proxy->databases);
+	console_tick(serve->console);
 	serve_feed_watchdog(serve, clock_now_ns());
 	if (serve->is_stopping && serve_workers_ended(serve)) {
 		loop_stop(serve->loop);
@@ -349,6 +379,16 @@ static int serve_start(struct serve *serve)
 	if (r < 0) {
 		return r;
 	}
+	struct console_env env = {
+		.arg = serve,
+		.reload = serve_console_reload,
+		.shutdown = serve_console_shutdown,
+	};
+	r = console_new(serve->proxy, &env, &serve->console);
+	if (r < 0) {
+		return r;
+	}
+	serve->proxy->console = console_door(serve->console);
 	r = serve_listen(serve);
 	if (r == 0) {
 		r = signals_open(serve->loop, serve_on_signal, serve, &serve->signals);
@@ -386,6 +426,8 @@ static void serve_block_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -395,12 +437,14 @@ static void serve_end(struct serve *serve)
 	for (unsigned i = 0; i < serve->proxy->n_workers; i++) {
 		worker_join(serve->proxy->workers[i]);
 	}
+	console_stop(serve->console);
 	http_close(steal(&serve->http));
 	signals_close(steal(&serve->signals));
 	timer_close(steal(&serve->tick));
 	databases_stop(serve->proxy->databases);
 	loop_free(serve->loop);
 	proxy_free(serve->proxy);
+	console_free(serve->console);
 	config_unref(serve->current);
 	config_unref(serve->boot);
 	log_log(NULL, "pgrecall has ended");

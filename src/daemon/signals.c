@@ -22,6 +22,8 @@ static const struct signal_row rows[] = {
 	{ SIGTERM, SIGNALS_STOP_GENTLY, "SIGTERM" },
 	{ SIGINT, SIGNALS_STOP_SOON, "SIGINT" },
 	{ SIGQUIT, SIGNALS_STOP_NOW, "SIGQUIT" },
+	{ SIGUSR1, SIGNALS_PAUSE, "SIGUSR1" },
+	{ SIGUSR2, SIGNALS_RESUME, "SIGUSR2" },
 };
 
 struct signals {
@@ -42,7 +44,9 @@ static void signals_on(uv_signal_t *handle, int number)
 		return;
 	}
 	enum signals_wish wish = row->wish;
-	if (wish != SIGNALS_RELOAD) {
+	bool is_stop = wish == SIGNALS_STOP_GENTLY || wish == SIGNALS_STOP_SOON ||
+		       wish == SIGNALS_STOP_NOW;
+	if (is_stop) {
 		wish = signals->stopping ? SIGNALS_STOP_NOW : wish;
 		signals->stopping = true;
 	}

@@ -127,7 +127,9 @@ static void cancel_arrives(void *arg)
 	if (!same) {
 		return;
 	}
-	if (client->state == CLIENT_WAIT) {
+	if (client->console != NULL) {
+		client->worker->proxy->console->cancelled(client);
+	} else if (client->state == CLIENT_WAIT) {
 		client_wait_cancelled(client);
 	} else if (client->server != NULL && client->server->owed.n > 0) {
 		server_cancel(client->server);

@@ -31,11 +31,12 @@
 static const struct machine_state client_states[CLIENT_N_STATES] = {
 	[CLIENT_STARTUP] = { "startup", TO(AUTH) | TO(WELCOME) | TO(CLOSING) },
 	[CLIENT_AUTH]    = { "auth",    TO(WELCOME) | TO(CLOSING) },
-	[CLIENT_WELCOME] = { "welcome", TO(IDLE) | TO(CLOSING) },
+	[CLIENT_WELCOME] = { "welcome", TO(IDLE) | TO(CONSOLE) | TO(CLOSING) },
 	[CLIENT_IDLE]    = { "idle",    TO(LOOKUP) | TO(WAIT) | TO(BOUND) | TO(CLOSING) },
 	[CLIENT_LOOKUP]  = { "lookup",  TO(IDLE) | TO(BOUND) | TO(CLOSING) },
 	[CLIENT_WAIT]    = { "wait",    TO(IDLE) | TO(BOUND) | TO(CLOSING) },
 	[CLIENT_BOUND]   = { "bound",   TO(LOOKUP) | TO(IDLE) | TO(CLOSING) },
+	[CLIENT_CONSOLE] = { "console", TO(CLOSING) },
 	[CLIENT_CLOSING] = { "closing", 0 },
 };
 #undef TO
@@ -44,7 +45,7 @@ static const unsigned client_gauges[CLIENT_N_STATES] = {
 	[CLIENT_STARTUP] = METRIC_CLIENT_LOGIN,   [CLIENT_AUTH]    = METRIC_CLIENT_LOGIN,
 	[CLIENT_WELCOME] = METRIC_CLIENT_LOGIN,   [CLIENT_IDLE]    = METRIC_CLIENT_IDLE,
 	[CLIENT_LOOKUP]  = METRIC_CLIENT_ACTIVE,  [CLIENT_WAIT]    = METRIC_CLIENT_WAITING,
-	[CLIENT_BOUND]   = METRIC_CLIENT_ACTIVE,
+	[CLIENT_BOUND]   = METRIC_CLIENT_ACTIVE,  [CLIENT_CONSOLE] = METRIC_CLIENT_IDLE,
 };
 /* clang-format on */
 
@@ -162,6 +163,8 @@ static size_t client_bytes(struct stream *stream, struct span in)
 	case CLIENT_WAIT:
 	case CLIENT_BOUND:
 		return client_take(client, in);
+	case CLIENT_CONSOLE:
+		return client->worker->proxy->console->take(client, in);
 	case CLIENT_CLOSING:
 	case CLIENT_N_STATES:
 		break;
@@ -223,6 +226,7 @@ void client_accept(struct worker *worker, int fd, const char *peer)
 	client->id =
 	    ++worker->last_client_id * worker->proxy->n_workers + worker->index;
 	client->since_ns = clock_now_ns();
+	client->accepted_us = clock_wall_us();
 	snprintf(client->peer, sizeof(client->peer), "%s", peer);
 	dlist_init(&client->link);
 	dlist_init(&client->timed);
@@ -298,6 +302,9 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 		pool_leave(client->pool, &client->waiter);
 	}
 	client_find_cancel(client);
+	if (client->console != NULL) {
+		client->worker->proxy->console->close(client);
+	}
 	cancel_forget(client);
 	client_tell_bytes(client);
 	stream_close(&client->stream);

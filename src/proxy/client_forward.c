@@ -160,6 +160,7 @@ bool client_send_bind(struct client *client, const struct frame *frame,
 	    !client_owe_statement(client, 'B', statement, bind->statement)) {
 		return false;
 	}
+	metric_add(&client_metrics(client)->binds, 1);
 	server->unsynced = true;
 	if (bind->statement.n == 0 || client->session_mode) {
 		server_put_borrow(server, frame_bytes(frame));

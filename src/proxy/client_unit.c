@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/metrics.h"
 #include "cache/entry.h"
 #include "proxy/client.h"
 #include "proxy/client_find.h"
@@ -104,6 +105,10 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 		if (statement->plan == NULL) {
 			query_plan(client, &request);
 		}
+		metric_add(&metrics_database(client->worker->metrics,
+					     client->pool->shared->db_index)
+				->binds,
+			   1);
 		query_served(client->worker, client, entry, start, route);
 		unit_reply_hit(client, unit, statement, entry);
 		return unit->size;

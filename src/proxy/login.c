@@ -153,7 +153,12 @@ static void login_session(struct client *client, const struct startup *startup)
 		client_close(client, CLIENT_CLOSE_STARTING_DOWN);
 		return;
 	}
-	if (login_parameters(client, startup)) {
+	if (!login_parameters(client, startup)) {
+		return;
+	}
+	if (login_is_console_owner(client)) {
+		login_accepted(client);
+	} else {
 		login_authenticate(client);
 	}
 }

@@ -219,6 +219,10 @@ void login_accepted(struct client *client)
 	struct worker *worker = client->worker;
 	struct login *login = client->login;
 	client_move(client, CLIENT_WELCOME);
+	if (login_is_console(client)) {
+		login_console(client);
+		return;
+	}
 	if (client->is_surplus) {
 		client_close(client, CLIENT_CLOSE_TOO_MANY_CLIENTS);
 		return;
@@ -235,6 +239,10 @@ void login_accepted(struct client *client)
 		snprintf(text, sizeof(text), "database \"%.63s\" does not exist",
 			 login->database);
 		client_close_text(client, CLIENT_CLOSE_UNKNOWN_DATABASE, NULL, text);
+		return;
+	}
+	if (atomic_load(&pool->shared->gates) & GATE_DISABLED) {
+		client_close(client, CLIENT_CLOSE_DISABLED);
 		return;
 	}
 	enum pools_admission admission =

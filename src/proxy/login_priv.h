@@ -88,6 +88,13 @@ void login_begin_password(struct client *client, const struct user *user);
 void login_begin_md5(struct client *client, const struct user *user);
 void login_take_password(struct client *client, struct span body);
 
+/* login_console.c: whether the client asks for the admin console; whether it is the
+ * process's own user on a Unix socket, who needs no password there; and the greeting of
+ * one who is logged in. */
+bool login_is_console(const struct client *client);
+bool login_is_console_owner(const struct client *client);
+void login_console(struct client *client);
+
 /* login_greet.c: the client is who it says: its pool, and the greeting, at once or when
  * a server connection is there. */
 void login_accepted(struct client *client);

@@ -21,6 +21,21 @@
 
 /* ReadyForQuery */
 
+/* One has ended, also in the middle of a pipeline (T-100); its last item has just been
+ * answered, so query_sent_ns is now. */
+static void server_count_transaction(struct server *server, bool rolled_back)
+{
+	struct client *client = server->client;
+	struct metrics_db *m = metrics_database(server_worker(server)->metrics,
+						server->pool->shared->db_index);
+	unsigned outcome =
+	    rolled_back ? METRIC_OUTCOME_ROLLBACK : METRIC_OUTCOME_COMMIT;
+	metric_add(&m->transactions[outcome], 1);
+	histogram_observe(&m->transaction_duration,
+			  server->query_sent_ns - client->tx_since_ns);
+	client->tx_since_ns = server->query_sent_ns;
+}
+
 enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
@@ -59,6 +74,7 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 		return flags & OWED_SWALLOW ? SWALLOW : PASS;
 	}
 	if (status == 'I') { /* a transaction has ended */
+		server_count_transaction(server, rolled_back);
 		client->groups_failed = client->groups_failed || rolled_back;
 		client->groups_ok = client->groups_ok || !rolled_back;
 	}
@@ -87,14 +103,6 @@ void server_after_ready(struct server *server)
 		client_count_pins(client);
 		client_after_transaction(client);
 		return;
-	}
-	if (server->tx_status == 'I') {
-		metric_add(
-		    &metrics_database(server_worker(server)->metrics,
-				      server->pool->shared->db_index)
-			 ->transactions[client->groups_failed ? METRIC_OUTCOME_ROLLBACK
-							      : METRIC_OUTCOME_COMMIT],
-		    1);
 	}
 	struct context *fresh = session_ready(&client->session, server->tx_status,
 					      client->groups_ok, client->groups_failed);

@@ -291,7 +291,8 @@ static void worker_check_clients(struct worker *worker, uint64_t now)
 	worker->next_limits_ns = now + WORKER_LIMITS_NS;
 	dlist_each (l, tmp, &worker->clients) {
 		struct client *client = container_of(l, struct client, link);
-		if (client->state >= CLIENT_IDLE && client_is_open(client)) {
+		if (client->pool != NULL && client->state >= CLIENT_IDLE &&
+		    client_is_open(client)) {
 			worker_check_client(worker, client, now);
 		}
 	}
@@ -450,6 +451,9 @@ static void worker_poked(void *arg)
 		return;
 	}
 	worker_take_config(worker);
+	dlist_each (l, tmp, &worker->upstream.all) {
+		gates_apply(container_of(l, struct pool, link));
+	}
 	worker_check_phase(worker);
 }
 

@@ -104,7 +104,8 @@ static struct server *pool_pick(struct pool *pool)
 
 struct server *pool_take(struct pool *pool)
 {
-	struct server *server = pool->n_waiting == 0 ? pool_pick(pool) : NULL;
+	bool may = pool->n_waiting == 0 && !pool_is_paused(pool);
+	struct server *server = may ? pool_pick(pool) : NULL;
 	if (server != NULL) {
 		server_move(server, SERVER_BUSY);
 		metric_add(&pool_metrics(pool)->pool_checkouts, 1);
@@ -115,7 +116,8 @@ struct server *pool_take(struct pool *pool)
 
 void pool_asked(struct pool *pool)
 {
-	if (pool->n_waiting > 0 || pool_longest_waiting(pool) == NULL) {
+	if (pool->n_waiting > 0 || pool_is_paused(pool) ||
+	    pool_longest_waiting(pool) == NULL) {
 		return;
 	}
 	struct server *server = pool_pick(pool);
@@ -187,6 +189,10 @@ void pool_give(struct pool *pool, struct server *server)
 		server_close(server, SERVER_CLOSE_EXCESS);
 		return;
 	}
+	if (pool_is_paused(pool)) {
+		server_close(server, SERVER_CLOSE_ADMIN);
+		return;
+	}
 	if (now >= server->expires_ns) {
 		server_close(server, SERVER_CLOSE_LIFETIME);
 		return;
@@ -236,6 +242,9 @@ pool_staleness(const struct pool *pool, const struct server *server, uint64_t no
 	struct pool_shared *shared = pool->shared;
 	uint64_t idle_ns = pool->upstream->config->server_idle_timeout_ms * 1000000U;
 	unsigned n = atomic_load(&shared->n_servers);
+	if (pool_is_paused(pool)) {
+		return SERVER_CLOSE_ADMIN;
+	}
 	if (now >= server->expires_ns) {
 		return SERVER_CLOSE_LIFETIME;
 	}
@@ -322,9 +331,7 @@ void upstream_stop(struct upstream *up)
 	}
 }
 
-/* The server is somewhere else now: idle connections end at once, those in use when
- * they are given back. */
-static void pool_retarget(struct pool *pool, const struct config *config)
+void pool_retarget(struct pool *pool, const struct config *config)
 {
 	uint64_t target = pools_target(config, pool->shared);
 	if (target == pool->target) {

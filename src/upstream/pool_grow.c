@@ -263,7 +263,7 @@ static int pool_connect(struct pool *pool)
 bool pool_try_connect(struct pool *pool)
 {
 	struct pool_shared *shared = pool->shared;
-	if (pool->upstream->is_closing ||
+	if (pool->upstream->is_closing || pool_is_paused(pool) ||
 	    clock_now_ns() < atomic_load(&shared->retry_ns)) {
 		return false;
 	}

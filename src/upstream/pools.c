@@ -11,6 +11,7 @@
 
 #include "base/config.h"
 #include "upstream/context.h"
+#include "upstream/gates.h"
 #include "upstream/pool.h"
 #include "upstream/welcome.h"
 
@@ -46,7 +47,7 @@ uint64_t pools_target(const struct config *config, const struct pool_shared *sha
 		return 0;
 	}
 	const char *const parts[] = { db->host, db->dbname, db->user };
-	uint64_t hash = db->port;
+	uint64_t hash = db->port + ((uint64_t)atomic_load(&shared->n_reconnects) << 16);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		const char *part = parts[i] ? parts[i] : "";
 		hash = XXH3_64bits_withSeed(part, strlen(part) + 1, hash);
@@ -59,6 +60,7 @@ void pools_init(struct pools *pools, unsigned max)
 	*pools = (struct pools){ .max = max };
 	pthread_mutex_init(&pools->lock, NULL);
 	dlist_init(&pools->all);
+	dlist_init(&pools->gates);
 }
 
 static void pool_shared_free(struct pool_shared *shared)
@@ -78,6 +80,7 @@ void pools_fini(struct pools *pools)
 	while ((l = dlist_pop_head(&pools->all)) != NULL) {
 		pool_shared_free(container_of(l, struct pool_shared, link));
 	}
+	gates_fini(pools);
 	pthread_mutex_destroy(&pools->lock);
 }
 
@@ -137,6 +140,7 @@ struct pool_shared *pools_get(struct pools *pools, const struct config *config,
 	if (found == NULL && pools->n < pools->max) {
 		found = pool_shared_new(config, database, user);
 		if (found != NULL) {
+			atomic_store(&found->gates, gates_of_locked(pools, database));
 			dlist_push_tail(&pools->all, &found->link);
 			pools->n++;
 		}

@@ -306,7 +306,7 @@ Test(config, what_pgbouncer_has_and_is_harmless)
 			       "server_tls_sslmode = prefer\nauth_query =\n" CHAT,
 			       NULL, &config, &errors),
 		     0);
-	cr_assert_eq(errors.n_warnings, 3, "logfile, pidfile, admin_users");
+	cr_assert_eq(errors.n_warnings, 2, "logfile, pidfile");
 	cr_assert_not_null(strstr(errors.items[0].text, "not supported yet, ignored"));
 	config_errors_fini(&errors);
 	config_unref(config);
