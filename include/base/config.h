@@ -69,8 +69,11 @@ struct config_database {
 	    *dbname; /* on the server; NULL for "*": the name that was asked for */
 	const char
 	    *user; /* logs in to the server whoever the client is; NULL: client's */
-	const char *password; /* towards the server; NULL: the user's */
-	uint32_t pool_size;   /* this and the next: the global value when not given */
+	const char *password;  /* towards the server; NULL: the user's */
+	const char *auth_user; /* this and the next two: NULL: the global value */
+	const char *auth_query;
+	const char *auth_dbname;
+	uint32_t pool_size; /* this and the next: the global value when not given */
 	uint32_t min_pool_size;
 	uint32_t reserve_pool_size;
 	enum pool_mode pool_mode;

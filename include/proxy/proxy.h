@@ -15,6 +15,7 @@
 #include "upstream/pool.h"
 #include "wire/scram.h"
 
+struct auth_cache;
 struct client;
 struct config;
 struct databases;
@@ -26,7 +27,8 @@ struct tls;
 struct users;
 struct worker;
 
-#define PROXY_MAX_POOLS 10000
+#define PROXY_MAX_POOLS	     10000
+#define PROXY_MAX_AUTH_CACHE 10000 /* users that auth_query has told of */
 
 enum proxy_phase {
 	PROXY_SERVING,
@@ -60,6 +62,7 @@ struct proxy {
 	struct store_shared *store;
 	struct databases *databases;
 	struct cancel_table *cancels;
+	struct auth_cache *auth_cache;
 	struct metrics *
 	    *metrics; /* one shard for each worker, then the main thread's */
 	struct worker **workers;

@@ -16,6 +16,7 @@
 #include "net/stream.h"
 #include "upstream/pool.h"
 
+struct auth_queries;
 struct config;
 struct key_columns;
 struct listener;
@@ -43,6 +44,7 @@ struct worker {
 	struct users *users;   /* a reference */
 	struct tls *tls;       /* towards clients: a reference, or NULL */
 	uint32_t config_epoch;
+	struct auth_queries *auth_queries;
 	struct metrics *metrics;
 	struct store *store;
 	struct versions *versions;	 /* shared */

@@ -42,6 +42,7 @@ CLIENT_CLOSE(LOGIN_PROTOCOL, true, "08P01", REJECTED, PROTOCOL, "protocol violat
 CLIENT_CLOSE(AUTH_FAILED, true, "28P01", REJECTED, AUTH, "password authentication failed")
 CLIENT_CLOSE(TLS_REQUIRED, true, "28000", REJECTED, TLS_REQUIRED, "TLS is required (client_tls_sslmode)")
 CLIENT_CLOSE(TLS_FAILED, true, NULL, REJECTED, PROTOCOL, "TLS handshake failed")
+CLIENT_CLOSE(AUTH_UNKNOWN, true, "57P03", REJECTED, SERVER, "authentication is not possible now")
 CLIENT_CLOSE(NO_USER_NAME, true, "28000", REJECTED, AUTH, "no PostgreSQL user name specified in startup packet")
 CLIENT_CLOSE(NO_CONSOLE, true, "42501", REJECTED, AUTH, "the console is for admin_users and stats_users")
 CLIENT_CLOSE(DISABLED, false, "57P03", REJECTED, UNKNOWN_DATABASE, "the database is disabled")

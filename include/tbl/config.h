@@ -38,6 +38,14 @@ CONFIG(ENUM, "pgrecall", "auth_type", auth_type, "scram-sha-256", 0, 0, auth_typ
        "How clients log in: trust, any, plain (also called password), md5 or scram-sha-256.")
 CONFIG(STRING, "pgrecall", "auth_file", auth_file, "", 0, 4096, NONE, CF_RELOAD,
        "File with one \"user\" \"password, MD5 or SCRAM secret\" per line, as PgBouncer's.")
+CONFIG(STRING, "pgrecall", "auth_user", auth_user, "", 0, 63, NONE, CF_RELOAD,
+       "Who asks the server, with auth_query, for users that auth_file does not have; empty means nobody.")
+CONFIG(STRING, "pgrecall", "auth_query", auth_query, "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL ELSE rolpassword END FROM pg_authid WHERE rolname=$1 AND rolcanlogin", 0, 4096, NONE, CF_RELOAD,
+       "Asks for the user $1; gives the name and the password or secret. The search_path is empty: names of your own need their schema.")
+CONFIG(STRING, "pgrecall", "auth_dbname", auth_dbname, "", 0, 63, NONE, CF_RELOAD,
+       "Name in [databases] that auth_query is asked in; empty means the client's own database.")
+CONFIG(DURATION, "pgrecall", "auth_query_cache_ttl", auth_query_cache_ttl_ms, "10s", 0, CONFIG_DAY, S, CF_RELOAD,
+       "How long an answer of auth_query may be used again; 0 means it is asked for each login.")
 CONFIG(STRING, "pgrecall", "admin_users", admin_users, "", 0, 4096, NONE, CF_RELOAD,
        "Users, separated by commas, who may do everything on the console (database pgrecall or pgbouncer).")
 CONFIG(STRING, "pgrecall", "stats_users", stats_users, "", 0, 4096, NONE, CF_RELOAD,

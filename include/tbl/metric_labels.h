@@ -67,6 +67,9 @@
 	V(REDIS_READONLY, "readonly") V(REDIS_LOADING, "loading")                        \
 	V(REDIS_PROTOCOL, "protocol") V(REDIS_OTHER, "other")
 #define METRIC_MATCH_VALUES(V) V(MATCH_EXACT, "exact")
+#define METRIC_AUTH_VALUES(V)                                                            \
+	V(AUTH_FOUND, "found") V(AUTH_NOBODY, "nobody") V(AUTH_FAILED, "failed")         \
+	V(AUTH_CACHED, "cached")
 #define METRIC_RELOAD_VALUES(V)                                                          \
 	V(RELOAD_OK, "ok") V(RELOAD_REJECTED, "rejected") V(RELOAD_PARTIAL, "partial")
 
@@ -89,6 +92,7 @@ METRIC_LABELS(CAUSE, "cause", METRIC_CAUSE_VALUES)
 METRIC_LABELS(COMMAND, "command", METRIC_COMMAND_VALUES)
 METRIC_LABELS(REDIS_FAILURE, "reason", METRIC_REDIS_FAILURE_VALUES)
 METRIC_LABELS(MATCH, "match", METRIC_MATCH_VALUES)
+METRIC_LABELS(AUTH, "result", METRIC_AUTH_VALUES)
 METRIC_LABELS(RELOAD, "result", METRIC_RELOAD_VALUES)
 #endif
 /* clang-format on */

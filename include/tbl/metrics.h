@@ -64,6 +64,9 @@ METRIC(COUNTER, DATABASE, client_sent, NONE, NONE, BYTES, "pgrecall_client_sent_
 METRIC(HISTOGRAM, DATABASE, client_login, NONE, NONE, SECONDS, "pgrecall_client_login_duration_seconds",
        "Time from accept to ReadyForQuery.")
 
+METRIC(COUNTER, PROCESS, auth_queries, AUTH, NONE, NONE, "pgrecall_auth_queries_total",
+       "Users looked up with auth_query, by result; cached: no server was asked.")
+
 METRIC(GAUGE, POOL, pool_connections, POOL_STATE, NONE, NONE, "pgrecall_pool_connections",
        "Server connections by state (SHOW POOLS sv_active, sv_idle, sv_login, sv_tested).")
 METRIC(MAXIMUM, POOL, pool_connections_max, NONE, NONE, NONE, "pgrecall_pool_connections_max",

@@ -6,6 +6,7 @@
  * libpq connection on the loop, one question at a time, answers row by row.  Reconnects
  * by itself when a question comes and the connection is gone. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,3 +32,7 @@ void asker_close(struct asker *asker);
 int asker_ask(struct asker *asker, const char *sql, const char *const *params,
 	      size_t n_params, asker_row_fn row, asker_done_fn done,
 	      void *arg) MUST_CHECK;
+/* Of the error that DONE was just told: the server's, or "" when it is not known. */
+const char *asker_sqlstate(const struct asker *asker);
+/* False while there is no connection whose session is set up. */
+bool asker_is_connected(const struct asker *asker);

@@ -182,11 +182,52 @@ static void check_any(struct config_build *build)
 	}
 }
 
+/* Whether users are looked up with auth_query for any database. */
+static bool check_asks(const struct config *config)
+{
+	bool asks = config->auth_user[0] != 0;
+	for (size_t i = 0; i < config->n_databases && !asks; i++) {
+		const char *user = config->databases[i].auth_user;
+		asks = user != NULL && user[0] != 0;
+	}
+	return asks;
+}
+
+static void check_auth_dbname(struct config_build *build, const char *where,
+			      const char *name)
+{
+	if (name[0] != 0 &&
+	    config_find_database(build->config, span_str(name)) == NULL) {
+		config_build_error(build,
+				   "%s%sauth_dbname = %s: not a name in [databases]",
+				   where, where[0] != 0 ? ": " : "", name);
+	}
+}
+
+static void check_auth_query(struct config_build *build)
+{
+	const struct config *config = build->config;
+	check_auth_dbname(build, "", config->auth_dbname);
+	for (size_t i = 0; i < config->n_databases; i++) {
+		const struct config_database *db = &config->databases[i];
+		if (db->auth_dbname != NULL) {
+			check_auth_dbname(build, db->name, db->auth_dbname);
+		}
+	}
+	bool has_query =
+	    check_is_set(build, "pgrecall", "auth_query") && config->auth_query[0] != 0;
+	if (!check_asks(config) && (has_query || config->auth_dbname[0] != 0)) {
+		config_build_warning(build, "auth_query and auth_dbname mean nothing "
+					    "without auth_user");
+	}
+}
+
 static void check_auth(struct config_build *build)
 {
 	struct config *config = build->config;
 	bool has_file = config->auth_file[0] != 0;
-	if (build->has_url && !build->url_has_password && !has_file &&
+	bool asks = check_asks(config);
+	if (build->has_url && !build->url_has_password && !has_file && !asks &&
 	    !check_is_set(build, "pgrecall", "auth_type")) {
 		/* there is nothing that a client's password could be compared with */
 		config->auth_type = AUTH_TYPE_TRUST;
@@ -205,10 +246,10 @@ static void check_auth(struct config_build *build)
 				     name);
 	}
 	if (check_needs_secrets(config->auth_type) && !has_file &&
-	    !check_has_password(config)) {
+	    !check_has_password(config) && !asks) {
 		config_build_error(build,
 				   "auth_type is %s and nobody has a password: set "
-				   "auth_file, or auth_type = trust",
+				   "auth_file or auth_user, or auth_type = trust",
 				   name);
 	}
 	if (config->auth_type == AUTH_TYPE_ANY) {
@@ -300,6 +341,7 @@ void config_build_finish(struct config_build *build)
 	}
 	check_listen(build);
 	check_auth(build);
+	check_auth_query(build);
 	config_build_tls(build);
 	check_redis(build);
 	check_http(build);

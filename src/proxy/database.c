@@ -21,6 +21,7 @@
 #include "cache/store.h"
 #include "database_priv.h"
 #include "net/loop.h"
+#include "proxy/auth_cache.h"
 #include "proxy/proxy.h"
 #include "sql/catalog.h"
 #include "upstream/asker.h"
@@ -78,6 +79,8 @@ void database_changed(struct database *database)
 		database->unread_ns = now_ns;
 	}
 	pthread_mutex_unlock(&database->lock);
+	/* it may have been about roles */
+	auth_cache_clear(database->databases->proxy->auth_cache, now_ns);
 	databases_wake(database->databases);
 }
 

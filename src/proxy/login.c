@@ -42,6 +42,9 @@ void login_free(struct login *login)
 	}
 	free(login->password);
 	OPENSSL_cleanse(login->md5, sizeof(login->md5));
+	if (login->auth_waiter.fn != NULL) {
+		auth_waiter_leave(&login->auth_waiter);
+	}
 	free(login->user);
 	free(login->database);
 	free(login);

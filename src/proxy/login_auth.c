@@ -18,6 +18,7 @@
 void login_denied(struct client *client)
 {
 	char text[160];
+	login_doubt_user(client);
 	snprintf(text, sizeof(text),
 		 "password authentication failed for user \"%.63s\"",
 		 client->login->user);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "proxy/auth_query.h"
 #include "wire/md5_password.h"
 #include "wire/scram.h"
 
@@ -58,7 +59,10 @@ struct login {
 	/* The secret for a password in clear text; what must be sent for an MD5. */
 	uint8_t md5[MD5_PASSWORD_LEN];
 	bool has_md5;
-	bool is_mock; /* asked for an MD5 that nothing equals */
+	bool is_mock;	       /* asked for an MD5 that nothing equals */
+	struct client *client; /* while auth_query is asked */
+	struct auth_waiter auth_waiter;
+	bool has_old_answer; /* auth_query was asked before this login began */
 	unsigned n_settings;
 	struct login_setting settings[LOGIN_MAX_SETTINGS];
 };
@@ -69,6 +73,9 @@ void login_authenticate(struct client *client);
  * or later.  Whoever calls it later pauses the client's stream meanwhile and resumes it
  * before the call, and does not call when the client has been closed. */
 void login_find_user(struct client *client);
+/* login_user.c: the login has failed.  When an older answer of auth_query was used, the
+ * password may have been changed since: the next login asks again. */
+void login_doubt_user(struct client *client);
 /* login_auth.c: goes on with the login.  USER is not needed after the call; NULL: there
  * is none, which the client must not notice. */
 void login_user_known(struct client *client, const struct user *user);

@@ -14,6 +14,7 @@
 #include "cache/memory.h"
 #include "cache/store.h"
 #include "net/tls.h"
+#include "proxy/auth_cache.h"
 #include "proxy/cancel.h"
 #include "proxy/database.h"
 #include "proxy/login_tls.h"
@@ -67,6 +68,9 @@ static int proxy_init(struct proxy *proxy)
 		r = cancel_table_new(proxy->config->max_client_conn * 2 + 64,
 				     &proxy->cancels);
 	}
+	if (r == 0) {
+		r = auth_cache_new(PROXY_MAX_AUTH_CACHE, &proxy->auth_cache);
+	}
 	if (r == 0 && RAND_bytes(proxy->mock_key, sizeof(proxy->mock_key)) != 1) {
 		r = -EIO;
 	}
@@ -116,6 +120,7 @@ void proxy_free(struct proxy *proxy)
 	pools_fini(&proxy->pools);
 	databases_free(proxy->databases);
 	cancel_table_free(proxy->cancels);
+	auth_cache_free(proxy->auth_cache);
 	store_shared_free(proxy->store);
 	for (unsigned i = 0; i <= proxy->n_workers; i++) {
 		metrics_free(proxy->metrics[i]);
@@ -176,7 +181,8 @@ void proxy_reload(struct proxy *proxy, struct config *config, struct users *user
 	proxy->users = users;
 	proxy->tls = tls;
 	pthread_mutex_unlock(&proxy->lock);
-	atomic_fetch_add(&proxy->config_epoch, 1);
+	auth_cache_reload(proxy->auth_cache,
+			  atomic_fetch_add(&proxy->config_epoch, 1) + 1);
 	store_shared_reload(proxy->store, config);
 	/* rules may have changed: an entry that they forbid now must not be served */
 	memory_clear(store_shared_memory(proxy->store));

@@ -25,6 +25,7 @@
 #include "net/loop.h"
 #include "net/timer.h"
 #include "net/tls.h"
+#include "proxy/auth_query.h"
 #include "proxy/client.h"
 #include "proxy/client_steps.h"
 #include "proxy/proxy.h"
@@ -364,6 +365,7 @@ static void worker_stop(struct worker *worker)
 	worker->is_draining = true;
 	worker_close_listeners(worker);
 	worker_close_clients(worker, PROXY_STOPPING);
+	auth_queries_stop(worker->auth_queries);
 	upstream_stop(&worker->upstream);
 	timer_close(steal(&worker->tick));
 	store_close(worker->store, worker_store_closed, worker);
@@ -405,6 +407,7 @@ static void worker_on_tick(void *arg)
 	worker_check_times(worker, now);
 	worker_check_clients(worker, now);
 	server_reset_tick(worker);
+	auth_queries_tick(worker->auth_queries);
 	worker_tell(worker);
 	worker_check_phase(worker);
 }
@@ -484,6 +487,9 @@ static int worker_init(struct worker *worker)
 	if (r == 0) {
 		r = store_new(proxy->store, worker->loop, config, worker->metrics,
 			      &worker->store);
+	}
+	if (r == 0) {
+		r = auth_queries_new(worker, &worker->auth_queries);
 	}
 	if (r == 0) {
 		r = timer_new(worker->loop, worker_on_tick, worker, &worker->tick);
@@ -575,6 +581,7 @@ void worker_free(struct worker *worker)
 	}
 	loop_free(worker->loop);
 	stream_group_fini(&worker->group);
+	auth_queries_free(worker->auth_queries);
 	planner_free(worker->planner);
 	statement_table_free(worker->statements);
 	key_fini(&worker->key);

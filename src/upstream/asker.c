@@ -56,6 +56,7 @@ struct question {
 	bool is_again; /* it is asked for the second time */
 	bool has_error;
 	char error[ASKER_ERROR_MAX];
+	char sqlstate[6]; /* of the error; "": none known */
 };
 
 struct asker {
@@ -73,6 +74,7 @@ struct asker {
 	size_t n_questions;
 	uint64_t backoff_ms;  /* 0: the last connection was fine */
 	uint64_t next_try_ms; /* clock_now_ms() */
+	char sqlstate[6];     /* of the last error; "": none known */
 	struct loop_task free_task;
 };
 
@@ -123,6 +125,9 @@ static void asker_finish(struct asker *asker, struct question *q, const char *er
 {
 	dlist_remove(&q->link);
 	asker->n_questions--;
+	if (q->has_error) {
+		memcpy(asker->sqlstate, q->sqlstate, sizeof(asker->sqlstate));
+	}
 	q->done(q->arg, error);
 	question_free(q);
 }
@@ -139,13 +144,19 @@ static void asker_finish_all(struct asker *asker, const char *error)
 	}
 }
 
+static void asker_set_sqlstate(char *to, size_t size, const char *sqlstate)
+{
+	(void)snprintf(to, size, "%s", sqlstate != NULL ? sqlstate : "");
+}
+
 /* One line of libpq's text; the rest says where in the source it was. */
-static void asker_note_error(struct question *q, const char *text)
+static void asker_note_error(struct question *q, const char *text, const char *sqlstate)
 {
 	if (q->has_error) {
 		return;
 	}
 	q->has_error = true;
+	asker_set_sqlstate(q->sqlstate, sizeof(q->sqlstate), sqlstate);
 	(void)snprintf(q->error, sizeof(q->error), "%.*s", (int)strcspn(text, "\r\n"),
 		       text);
 }
@@ -179,6 +190,7 @@ static void asker_lost(struct asker *asker, const char *text)
 	char error[ASKER_ERROR_MAX];
 	(void)snprintf(error, sizeof(error), "%.*s", (int)strcspn(text, "\r\n"), text);
 	asker_disconnect(asker);
+	asker_set_sqlstate(asker->sqlstate, sizeof(asker->sqlstate), NULL);
 	struct question *q = was == ASKER_BUSY ? asker_first(asker) : NULL;
 	if (was == ASKER_SETUP) {
 		asker_back_off(asker);
@@ -209,7 +221,7 @@ static bool asker_give_row(struct asker *asker, struct question *q,
 	const char *values[ASKER_COLUMNS_MAX];
 	int n = PQnfields(result);
 	if (n > ASKER_COLUMNS_MAX) {
-		asker_note_error(q, "too many columns");
+		asker_note_error(q, "too many columns", NULL);
 		return true;
 	}
 	for (int i = 0; i < n; i++) {
@@ -240,7 +252,7 @@ static bool asker_take_result(struct asker *asker, const PGresult *result)
 		asker_lost(asker, text[0] != '\0' ? text : "unexpected answer");
 		return false;
 	}
-	asker_note_error(q, text);
+	asker_note_error(q, text, PQresultErrorField(result, PG_DIAG_SQLSTATE));
 	return true;
 }
 
@@ -332,6 +344,8 @@ static void asker_on_connect(void *arg, struct server_socket *socket,
 	asker->state = ASKER_DOWN;
 	if (socket == NULL) {
 		asker_back_off(asker);
+		asker_set_sqlstate(asker->sqlstate, sizeof(asker->sqlstate),
+				   error->sqlstate);
 		asker_finish_all(asker, error->message);
 		asker_step(asker);
 		return;
@@ -440,6 +454,7 @@ void asker_close(struct asker *asker)
 	asker_disconnect(asker);
 	timer_close(steal(&asker->timer));
 	asker->state = ASKER_CLOSED;
+	asker_set_sqlstate(asker->sqlstate, sizeof(asker->sqlstate), NULL);
 	asker_finish_all(asker, "closed");
 	loop_task_add(asker->loop, &asker->free_task);
 }
@@ -466,4 +481,16 @@ int asker_ask(struct asker *asker, const char *sql, const char *const *params,
 	asker->n_questions++;
 	asker_step(asker);
 	return 0;
+}
+
+const char *asker_sqlstate(const struct asker *asker)
+{
+	require(asker != NULL);
+	return asker->sqlstate;
+}
+
+bool asker_is_connected(const struct asker *asker)
+{
+	require(asker != NULL);
+	return asker->state == ASKER_READY || asker->state == ASKER_BUSY;
 }

@@ -16,6 +16,7 @@
 #include "cache/versions.h"
 #include "net/loop.h"
 #include "net/timer.h"
+#include "proxy/auth_cache.h"
 #include "proxy/database.h"
 #include "proxy/proxy.h"
 #include "sql/catalog.h"
@@ -120,6 +121,7 @@ static void begin_on(struct rig *rig, const char *name, uint16_t port)
 	pthread_mutex_init(&rig->proxy.lock, NULL);
 	cr_assert_eq(loop_new(4096, &rig->proxy.main_loop), 0);
 	cr_assert_eq(store_shared_new(rig->proxy.config, &rig->proxy.store), 0);
+	cr_assert_eq(auth_cache_new(1, &rig->proxy.auth_cache), 0);
 	cr_assert_eq(databases_new(&rig->proxy, &rig->databases), 0);
 	cr_assert_eq(timer_new(rig->proxy.main_loop, on_tick, rig, &rig->tick), 0);
 	rig->versions = store_shared_versions(rig->proxy.store);
@@ -160,6 +162,7 @@ static void end(struct rig *rig)
 	databases_free(rig->databases);
 	loop_free(rig->proxy.main_loop);
 	store_shared_free(rig->proxy.store);
+	auth_cache_free(rig->proxy.auth_cache);
 	config_unref(rig->proxy.config);
 	pthread_mutex_destroy(&rig->proxy.lock);
 }

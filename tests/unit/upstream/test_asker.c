@@ -184,14 +184,16 @@ Test(asker, answers_in_order_and_takes_a_limit, .timeout = 30)
 static const struct {
 	const char *sql;
 	const char *words;
+	const char *sqlstate;
 } bad[] = {
-	{ "SELECT * FROM no_such_table", "no_such_table" },
-	{ "SELEC", "syntax error" },
-	{ "SELECT 1/(i - 2) FROM generate_series(1, 3) i", "division by zero" },
-	{ "CREATE TABLE pg_catalog.t ()", "" },
-	{ "CREATE TABLE public.t ()", "read-only" },
-	{ "COPY (SELECT 1) TO STDOUT", "" },
-	{ "SELECT 1; SELECT 2", "multiple commands" },
+	{ "SELECT * FROM no_such_table", "no_such_table", "42P01" },
+	{ "SELEC", "syntax error", "42601" },
+	{ "SELECT 1/(i - 2) FROM generate_series(1, 3) i", "division by zero",
+	  "22012" },
+	{ "CREATE TABLE pg_catalog.t ()", "", "25006" },
+	{ "CREATE TABLE public.t ()", "read-only", "25006" },
+	{ "COPY (SELECT 1) TO STDOUT", "", "" },
+	{ "SELECT 1; SELECT 2", "multiple commands", "42601" },
 };
 
 Test(asker, goes_on_after_errors, .timeout = 30)
@@ -204,6 +206,8 @@ Test(asker, goes_on_after_errors, .timeout = 30)
 		cr_assert_str_neq(talk.error, "", "%s", bad[i].sql);
 		cr_assert_not_null(strstr(talk.error, bad[i].words), "%s", talk.error);
 		cr_assert_null(strchr(talk.error, '\n'));
+		cr_assert_str_eq(asker_sqlstate(talk.asker), bad[i].sqlstate, "%s: %s",
+				 bad[i].sql, asker_sqlstate(talk.asker));
 		expect(&talk, "SELECT 'fine'", "fine;");
 	}
 	end(&talk);
@@ -315,6 +319,8 @@ Test(asker, tells_that_nobody_is_there_and_backs_off, .timeout = 30)
 	ask(&talk, "SELECT 1");
 	run(&talk, 2);
 	cr_assert_not_null(strstr(talk.error, "No such file"), "%s", talk.error);
+	cr_assert_str_eq(asker_sqlstate(talk.asker), "08001");
+	cr_assert_not(asker_is_connected(talk.asker));
 	talk.ask_again = true;
 	ask(&talk, "SELECT 1");
 	run(&talk, 2);
@@ -329,7 +335,9 @@ Test(asker, may_be_asked_in_an_answer, .timeout = 30)
 	begin(&talk);
 	talk.ask_again = true;
 	ask(&talk, "SELECT 'first'");
+	cr_assert_not(asker_is_connected(talk.asker));
 	run(&talk, 2);
+	cr_assert(asker_is_connected(talk.asker));
 	cr_assert_str_eq(talk.rows, "first;again;");
 	end(&talk);
 }
