@@ -117,7 +117,8 @@ void client_move(struct client *client, enum client_state to);
 /* The client joins the queue of its pool now: query_wait_timeout begins to count. */
 void client_begin_wait(struct client *client);
 /* Looks up the state of the client's database, which a reload may have moved to another
- * server; with the next release when a server connection is bound now. */
+ * server, or removed: then the client is closed.  With the next release, or the end of
+ * the transaction, when a server connection is bound now. */
 void client_refind(struct client *client);
 /* Logged in, and admitted (pools_admit()): from now on the client counts for its pool.
  */

@@ -157,6 +157,9 @@ void pool_give(struct pool *pool, struct server *server);
 void pool_hand_over(struct loop_task *task);
 /* A connection of this pool is gone: the account, and perhaps a new one for waiters. */
 void pool_lost(struct pool *pool);
+/* The same, when it was closed for an error before anybody could use it: the next
+ * connect waits.  To be called first. */
+void pool_unproven(struct pool *pool);
 /* Another worker's client waits: an idle connection goes there, when one is left. */
 void pool_asked(struct pool *pool);
 /* A place in the account has become free, or the server has refused: who waits here

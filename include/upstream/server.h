@@ -77,6 +77,7 @@ struct server {
 	bool spent;   /* the same once nobody is bound and nothing is owed: it has what
 		       * DISCARD ALL does not take back */
 	bool rolled_back;     /* the last command tag was ROLLBACK */
+	bool proven;	      /* it has been fit for use once */
 	bool is_away;	      /* between two workers: on no loop and in no list */
 	bool reading_stopped; /* the client is a slow reader */
 	uint32_t pid;	      /* as the login told; 0: it told none */

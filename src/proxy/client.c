@@ -127,10 +127,26 @@ void client_join_pool(struct client *client, struct pool *pool)
 	metric_add(&client_metrics(client)->client_accepted, 1);
 }
 
+/* Between transactions: nothing is lost when the client is closed now. */
+static bool client_is_quiet(const struct client *client)
+{
+	const struct server *server = client->server;
+	return server == NULL || (server_is_clean(server) && client->pass_left == 0);
+}
+
 void client_refind(struct client *client)
 {
 	client->refind = client->server != NULL;
-	if (client->refind || client->database == NULL) {
+	if (client->database == NULL) {
+		return;
+	}
+	if (client_is_quiet(client) &&
+	    config_find_database(client->worker->config,
+				 span_str(client->pool->shared->database)) == NULL) {
+		client_close(client, CLIENT_CLOSE_RELOAD);
+		return;
+	}
+	if (client->refind) {
 		return;
 	}
 	struct pool_shared *shared = client->pool->shared;

@@ -463,6 +463,9 @@ void client_after_transaction(struct client *client)
 		client->tx_since_ns = client->since_ns;
 	}
 	client_release(client);
+	if (client->refind && client_is_open(client)) {
+		client_refind(client); /* it keeps its server connection */
+	}
 	if (client->worker->is_hurrying ||
 	    (client->worker->is_draining && client->session.tx_status == 'I')) {
 		client_close(client, CLIENT_CLOSE_SHUTDOWN);

@@ -193,7 +193,10 @@ void pool_give(struct pool *pool, struct server *server)
 		server_close(server, SERVER_CLOSE_ADMIN);
 		return;
 	}
-	if (now >= server->expires_ns) {
+	if (!server->proven) {
+		server->proven = true;
+		pool_succeeded(pool);
+	} else if (now >= server->expires_ns) {
 		server_close(server, SERVER_CLOSE_LIFETIME);
 		return;
 	}

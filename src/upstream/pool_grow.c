@@ -65,18 +65,37 @@ static void pool_connect_failed(struct pool *pool, const struct connect_error *e
 	}
 }
 
-static void pool_connected(struct pool *pool, struct server_socket *socket,
-			   uint64_t target)
+void pool_succeeded(struct pool *pool)
 {
 	struct pool_shared *shared = pool->shared;
-	struct upstream *up = pool->upstream;
-	struct welcome *welcome = welcome_new(socket);
 	atomic_store(&shared->failures, 0);
 	atomic_store(&shared->retry_ns, 0);
 	metric_set(&pool_metrics(pool)->pool_backoff, 0);
 	metric_set(&pool_metrics(pool)->server_up, 1);
 	pthread_mutex_lock(&shared->lock);
 	shared->error.sqlstate[0] = 0;
+	pthread_mutex_unlock(&shared->lock);
+}
+
+/* Logged in, and then lost before it was of any use: to try again at once would be to
+ * try for ever. */
+void pool_unproven(struct pool *pool)
+{
+	static const struct connect_error error = {
+		.reason = "fatal",
+		.sqlstate = "08006",
+		.message = "the connection was lost right after the login",
+	};
+	pool_connect_failed(pool, &error);
+}
+
+static void pool_connected(struct pool *pool, struct server_socket *socket,
+			   uint64_t target)
+{
+	struct pool_shared *shared = pool->shared;
+	struct upstream *up = pool->upstream;
+	struct welcome *welcome = welcome_new(socket);
+	pthread_mutex_lock(&shared->lock);
 	if (welcome != NULL) {
 		welcome_unref(shared->welcome);
 		shared->welcome = welcome;

@@ -32,5 +32,7 @@ void pool_refuse_all(struct pool *pool, const struct pool_error *error);
 /* pool_grow.c: one connect for each waiting client that has none coming, as far as the
  * limits go. */
 void pool_grow(struct pool *pool);
+/* A new connection is fit for use: no more backoff. */
+void pool_succeeded(struct pool *pool);
 /* Begins one connect; false: limits, backoff or memory forbid it. */
 bool pool_try_connect(struct pool *pool);

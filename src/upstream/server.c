@@ -153,6 +153,9 @@ void server_close(struct server *server, enum server_close_reason reason)
 	server_socket_close(steal(&server->socket));
 	loop_task_remove(&server->away_task);
 	loop_task_add(up->loop, &server->free_task);
+	if (!server->proven && row->is_error) {
+		pool_unproven(pool);
+	}
 	pool_lost(pool);
 }
 

@@ -39,14 +39,15 @@ def parameter(name, value):
     return message("S", name.encode() + b"\0" + value.encode() + b"\0")
 
 
-def row(value):
-    value = value.encode()
-    return message("D", struct.pack("!hi", 1, len(value)) + value)
+def row(*values):
+    return message("D", struct.pack("!h", len(values))
+                   + b"".join(struct.pack("!i", len(v)) + v.encode() for v in values))
 
 
-def rows(value):
-    head = message("T", struct.pack("!h", 1) + b"v\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0))
-    return head + row(value) + message("C", b"SELECT 1\0")
+def rows(*values):
+    """The result of a SELECT: one row."""
+    head = struct.pack("!h", len(values)) + (b"v\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0)) * len(values)
+    return message("T", head) + row(*values) + message("C", b"SELECT 1\0")
 
 
 class Peer:
@@ -56,6 +57,8 @@ class Peer:
         self.fake = fake
         self.socket = connection
         self.number = number
+        self.pooled = False  # it is one that clients use
+        self.skipping = False  # set after an error in a batch: up to Sync
 
     def send(self, data):
         self.socket.sendall(data)
@@ -91,8 +94,8 @@ class Peer:
     def complete(self, kind, body):
         if kind == "Q":
             probe = b"current_setting(n" in body
-            value = "\n".join(f"{k}={v}" for k, v in SETTINGS.items()) if probe else "fake"
-            self.send(rows(value) + READY)
+            known = str(1000 + self.number), "\n".join(f"{k}={v}" for k, v in SETTINGS.items())
+            self.send(rows(*(known if probe else ["fake"])) + READY)
         elif kind in "PBC":
             self.send(message({"P": "1", "B": "2", "C": "3"}[kind]))
         elif kind == "E":
@@ -114,7 +117,9 @@ class Peer:
                 kind, body = chr(head[0]), self._take(struct.unpack("!i", head[1:])[0] - 4)
                 if kind == "X":
                     break
-                if not self.fake.answer(self, kind, body):
+                self.pooled = self.pooled or b"current_setting(n" in body
+                self.skipping = self.skipping and kind != "S"
+                if not self.skipping and not self.fake.answer(self, kind, body):
                     self.complete(kind, body)
         self.close()
 
@@ -130,6 +135,9 @@ class FakePostgres:
     @property
     def target(self):
         return f"host=127.0.0.1 port={self.port}"
+
+    def pooled(self):
+        return [peer for peer in self.peers if peer.pooled]
 
     def _accept(self):
         with contextlib.suppress(OSError):

@@ -253,7 +253,7 @@ def test_stop_in_traffic(pgrecall, postgres, empty_database, number):
         postgres.psql("DROP TABLE board", empty_database.name)
 
 
-def test_max_client_conn(pgrecall, postgres, empty_database):
+def test_T13_max_client_conn(pgrecall, postgres, empty_database):
     """Over the limit 53300; whoever leaves makes room, and the count stays right."""
     proxy = stressed(pgrecall, postgres, empty_database, max_client_conn=10)
     for _ in range(5):
@@ -270,7 +270,7 @@ def test_max_client_conn(pgrecall, postgres, empty_database):
         wait_for(lambda: proxy.metric("client_connections") == 0, 5, "end of the clients")
 
 
-def test_descriptors_run_out(pgrecall, postgres, empty_database):
+def test_T14_descriptors_run_out(pgrecall, postgres, empty_database):
     """Nothing spins or dies for want of descriptors; when there are some again, it serves."""
     proxy = stressed(pgrecall, postgres, empty_database)
     first = proxy.connect(empty_database.name)
