@@ -46,6 +46,11 @@ enum sslmode { /* each asks for more than the one before */
 #include "tbl/config_enums.h"
 #undef CONFIG_ENUM_SSLMODE
 };
+enum channel_binding {
+#define CONFIG_ENUM_CHANNEL_BINDING
+#include "tbl/config_enums.h"
+#undef CONFIG_ENUM_CHANNEL_BINDING
+};
 enum log_format {
 #define CONFIG_ENUM_LOG_FORMAT
 #include "tbl/config_enums.h"
@@ -73,6 +78,11 @@ struct config_database {
 	const char *auth_user; /* this and the next two: NULL: the global value */
 	const char *auth_query;
 	const char *auth_dbname;
+	enum sslmode sslmode;	 /* this and the files: server_tls_* when not given */
+	const char *sslrootcert; /* NULL: libpq's default, as with the next two */
+	const char *sslcert;
+	const char *sslkey;
+	enum channel_binding channel_binding;
 	uint32_t pool_size; /* this and the next: the global value when not given */
 	uint32_t min_pool_size;
 	uint32_t reserve_pool_size;

@@ -45,6 +45,8 @@ void tls_unref(struct tls *tls);
 struct span tls_end_point(const struct tls *tls);
 /* OpenSSL's SSL_CTX, for net/stream_tls.c. */
 void *tls_context(const struct tls *tls);
+/* Whether SSL (OpenSSL's) holds decrypted bytes that its owner has not read. */
+bool tls_is_pending(const void *ssl);
 
 /* Whether the stream is encrypted: its handshake is over. */
 bool stream_is_tls(const struct stream *stream);

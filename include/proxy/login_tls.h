@@ -19,8 +19,9 @@ struct tls;
 int login_tls_load(const struct config *config, struct tls **out, char *error,
 		   size_t error_size) MUST_CHECK;
 
-/* SSLRequest: answers it, and begins the handshake when the answer is yes. */
-void login_tls_request(struct client *client);
+/* SSLRequest, or GSSENCRequest when IS_GSS: answers it, and begins the handshake when
+ * the answer is yes.  Inside TLS the client is closed. */
+void login_tls_request(struct client *client, bool is_gss);
 /* IN begins with a TLS record instead of a packet: the handshake begins with it, or the
  * client is closed.  Returns the bytes consumed. */
 size_t login_tls_direct(struct client *client, struct span in);

@@ -152,6 +152,16 @@ CONFIG(STRING, "pgrecall", "client_tls_ecdhcurve", client_tls_ecdhcurve, "auto",
        "Curves of the key exchange with clients, separated by colons; auto means OpenSSL's own, none no curve.")
 CONFIG(STRING, "pgrecall", "client_tls_dheparams", client_tls_dheparams, "auto", 0, 4096, NONE, CF_RELOAD,
        "Diffie-Hellman with clients of TLS 1.2: auto, none, legacy (1024 bits), or a file with parameters.")
+CONFIG(ENUM, "pgrecall", "server_tls_sslmode", server_tls_sslmode, "prefer", 0, 0, sslmode, CF_RELOAD,
+       "TLS with servers, as libpq's sslmode: disable, allow, prefer, require, verify-ca or verify-full.")
+CONFIG(STRING, "pgrecall", "server_tls_key_file", server_tls_key_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File with the private key shown to servers; empty means libpq's default.")
+CONFIG(STRING, "pgrecall", "server_tls_cert_file", server_tls_cert_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File with the certificate shown to servers; empty means libpq's default.")
+CONFIG(STRING, "pgrecall", "server_tls_ca_file", server_tls_ca_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File with the authorities that certificates of servers are checked against; with it, require checks them too.")
+CONFIG(STRING, "pgrecall", "server_tls_protocols", server_tls_protocols, "secure", 1, 256, NONE, CF_RELOAD,
+       "TLS versions for servers, as client_tls_protocols; without a gap.")
 CONFIG(BOOL, "pgrecall", "application_name_add_host", application_name_add_host, "0", 0, 0, NONE, CF_RELOAD,
        "Whether the client's address is added to its application_name.")
 CONFIG(DURATION, "pgrecall", "catalog_refresh", catalog_refresh_ms, "60s", 1000, CONFIG_DAY, S, CF_RELOAD,

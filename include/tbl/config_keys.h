@@ -10,11 +10,17 @@
 
 /* clang-format off */
 #ifdef DATABASE_KEY
+/* the first ten are what DATABASE_URL says: base/config_env.c */
 DATABASE_KEY(CSTRING, "host", host, 0, 1024, NONE)
 DATABASE_KEY(PORT, "port", port, 1, 65535, NONE)
 DATABASE_KEY(CSTRING, "dbname", dbname, 1, 63, NONE)
 DATABASE_KEY(CSTRING, "user", user, 1, 63, NONE)
 DATABASE_KEY(CSTRING, "password", password, 0, 1024, NONE)
+DATABASE_KEY(ENUM, "sslmode", sslmode, 0, 0, sslmode)
+DATABASE_KEY(CSTRING, "sslrootcert", sslrootcert, 0, 4096, NONE)
+DATABASE_KEY(CSTRING, "sslcert", sslcert, 0, 4096, NONE)
+DATABASE_KEY(CSTRING, "sslkey", sslkey, 0, 4096, NONE)
+DATABASE_KEY(ENUM, "channel_binding", channel_binding, 0, 0, channel_binding)
 DATABASE_KEY(CSTRING, "auth_user", auth_user, 0, 63, NONE)
 DATABASE_KEY(CSTRING, "auth_query", auth_query, 0, 4096, NONE)
 DATABASE_KEY(CSTRING, "auth_dbname", auth_dbname, 0, 63, NONE)

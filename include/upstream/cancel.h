@@ -13,6 +13,11 @@ struct cancel_key;
 struct loop;
 struct server_socket;
 
+/* From libpq 17 on the request is encrypted when the connection is, and checks the
+ * server in the same way; older ones send it in plain text, as PostgreSQL's own
+ * programs do: it holds nothing but the process id and the key, which are void with the
+ * connection. */
+
 /* A copy, which works after the server_socket is gone.  NULL without memory, or when
  * the server sent no key. */
 struct cancel_key *server_socket_cancel_key(const struct server_socket *socket);

@@ -16,6 +16,8 @@
 #include "upstream/cancel.h"
 #include "upstream/server_socket.h"
 
+struct config;
+struct config_database;
 struct connect;
 struct loop;
 struct server_socket;
@@ -27,7 +29,13 @@ struct connect_options {
 	const char *dbname;
 	const char *user;
 	const char *password;
-	const char *sslmode; /* "disable" until TLS towards servers exists */
+	const char *sslmode; /* this and the next, up to the versions, as in libpq */
+	const char *sslrootcert;
+	const char *sslcert;
+	const char *sslkey;
+	const char *channel_binding;
+	const char *ssl_oldest;
+	const char *ssl_newest;
 	const char *application_name;
 	const char *options;
 	uint32_t timeout_ms; /* over resolution, connect and login; 0: no limit */
@@ -45,6 +53,12 @@ struct connect_error {
 typedef void (*connect_fn)(void *arg, struct server_socket *socket,
 			   const struct connect_error *error);
 
+/* Sets what the configuration says of TLS with the servers of DB; the strings stay the
+ * configuration's. */
+void connect_options_tls(struct connect_options *options, const struct config *config,
+			 const struct config_database *db);
+bool connect_options_equal(const struct connect_options *a,
+			   const struct connect_options *b);
 /* Copies the strings, to be freed with _fini(); -ENOMEM leaves TO empty. */
 int connect_options_copy(struct connect_options *to,
 			 const struct connect_options *from) MUST_CHECK;

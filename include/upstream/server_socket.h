@@ -16,6 +16,8 @@ struct server_socket;
 /* Takes CONN, which is connected.  NULL without memory: CONN stays the caller's. */
 struct server_socket *server_socket_new(struct pg_conn *conn);
 int server_socket_fd(const struct server_socket *socket);
+/* OpenSSL's SSL, which stays the socket's; NULL: not encrypted. */
+void *server_socket_ssl(const struct server_socket *socket);
 /* Process id of the backend; 0 when the server sent no BackendKeyData. */
 uint32_t server_socket_pid(const struct server_socket *socket);
 /* Value of a reported parameter at login (server_version, TimeZone ...), or NULL. */

@@ -77,6 +77,10 @@ static void check_database(struct config_build *build, struct config_database *d
 	if (!(db->given & check_bit(keys, n, "server_lifetime"))) {
 		db->server_lifetime_ms = config->server_lifetime_ms;
 	}
+	if (!(db->given & check_bit(keys, n, "sslmode"))) {
+		db->sslmode = config->server_tls_sslmode;
+	}
+	config_build_database_tls(build, db);
 	bool is_wildcard = strcmp(db->name, "*") == 0;
 	if (db->dbname == NULL && !is_wildcard) {
 		db->dbname = db->name;

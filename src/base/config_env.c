@@ -12,8 +12,8 @@
 #include "base/config_errors.h"
 #include "base/config_value.h"
 
-#define ENV_MAX_VALUE 8192 /* bytes */
-#define URL_KEYS      0x1fU /* host port dbname user password: first rows of [databases] */
+#define ENV_MAX_VALUE 8192   /* bytes */
+#define URL_KEYS      0x3ffU /* host to channel_binding: the first rows of [databases] */
 
 /* A variable and the settings that it stands for. */
 struct env_row {
@@ -91,8 +91,12 @@ struct url {
 	const char *dbname;
 	const char *user;
 	const char *password;
+	const char *tls[5]; /* as in url_tls_names */
 	bool failed;
 };
+
+static const char *const url_tls_names[] = { "sslmode", "sslrootcert", "sslcert",
+					     "sslkey", "channel_binding" };
 
 static void url_error(struct url *url, const char *what)
 {
@@ -161,6 +165,12 @@ static void url_parameter(void *arg, struct span key_span, struct span value)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (strcmp(key, names[i]) == 0) {
 			*members[i] = config_build_string(url->build, value);
+			return;
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(url_tls_names); i++) {
+		if (strcmp(key, url_tls_names[i]) == 0) {
+			url->tls[i] = config_build_string(url->build, value);
 			return;
 		}
 	}
@@ -312,11 +322,15 @@ static void env_database_url(struct config_build *build, const char *text)
 		/* pool sizes that the file has for this name stay, the server does not
 		 */
 		db->host = db->user = db->password = NULL;
+		db->sslrootcert = db->sslcert = db->sslkey = NULL;
 		db->port = 5432;
 		db->given &= ~URL_KEYS;
 		url_set(&url, db, "host", url.host);
 		url_set(&url, db, "port", url.port);
 		url_set(&url, db, "dbname", url.dbname);
+		for (size_t i = 0; i < ARRAY_LEN(url_tls_names); i++) {
+			url_set(&url, db, url_tls_names[i], url.tls[i]);
+		}
 	}
 	if (url.user != NULL && *url.user != 0) {
 		url_add_user(&url);

@@ -30,6 +30,11 @@ static const char *const words_sslmode[] = {
 #include "tbl/config_enums.h"
 #undef CONFIG_ENUM_SSLMODE
 };
+static const char *const words_channel_binding[] = {
+#define CONFIG_ENUM_CHANNEL_BINDING
+#include "tbl/config_enums.h"
+#undef CONFIG_ENUM_CHANNEL_BINDING
+};
 static const char *const words_log_format[] = {
 #define CONFIG_ENUM_LOG_FORMAT
 #include "tbl/config_enums.h"
@@ -46,6 +51,7 @@ static const char *const words_log_level[] = {
 #define WORDS(unit) words_##unit, ARRAY_LEN(words_##unit), 0
 static const struct config_unit unit_of_pool_mode = { WORDS(pool_mode) };
 static const struct config_unit unit_of_sslmode = { WORDS(sslmode) };
+static const struct config_unit unit_of_channel_binding = { WORDS(channel_binding) };
 static const struct config_unit unit_of_auth_type = { WORDS(auth_type) };
 static const struct config_unit unit_of_log_format = { WORDS(log_format) };
 static const struct config_unit unit_of_log_level = { WORDS(log_level) };

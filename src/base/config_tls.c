@@ -73,9 +73,72 @@ static void tls_check_protocols(struct config_build *build, const char *name,
 	}
 }
 
+static const char *const tls_libpq_names[] = { "TLSv1", "TLSv1.1", "TLSv1.2",
+					       "TLSv1.3" };
+
+void config_tls_range(unsigned bits, const char **oldest, const char **newest)
+{
+	*oldest = *newest = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(tls_libpq_names); i++) {
+		if (bits & 1U << i) {
+			*oldest = *oldest != NULL ? *oldest : tls_libpq_names[i];
+			*newest = i + 1 < ARRAY_LEN(tls_libpq_names)
+				      ? tls_libpq_names[i]
+				      : NULL;
+		}
+	}
+}
+
+static const char *tls_file_or(const char *own, const char *global)
+{
+	return own != NULL ? own : global[0] != 0 ? global : NULL;
+}
+
+void config_build_database_tls(struct config_build *build, struct config_database *db)
+{
+	const struct config *c = build->config;
+	if (db->sslrootcert != NULL && strcmp(db->sslrootcert, "system") != 0) {
+		/* "system" is a word of libpq's, from 16 on */
+		tls_check_file(build, "sslrootcert", db->sslrootcert);
+	}
+	tls_check_file(build, "sslcert", db->sslcert);
+	tls_check_file(build, "sslkey", db->sslkey);
+	db->sslrootcert = tls_file_or(db->sslrootcert, c->server_tls_ca_file);
+	db->sslcert = tls_file_or(db->sslcert, c->server_tls_cert_file);
+	db->sslkey = tls_file_or(db->sslkey, c->server_tls_key_file);
+	if (db->sslmode < SSLMODE_REQUIRE &&
+	    db->channel_binding == CHANNEL_BINDING_REQUIRE) {
+		config_build_error(build,
+				   "database %s: channel_binding = require needs TLS: "
+				   "sslmode = require or more",
+				   db->name);
+	}
+}
+
+/* libpq knows an oldest and a newest version. */
+static void tls_check_server(struct config_build *build)
+{
+	const struct config *c = build->config;
+	unsigned bits = 0;
+	tls_check_protocols(build, "server_tls_protocols", c->server_tls_protocols);
+	if (config_tls_protocols(c->server_tls_protocols, &bits)) {
+		unsigned lowest = bits & -bits;
+		if (((bits + lowest) & bits) != 0) {
+			config_build_error(build,
+					   "server_tls_protocols = %.80s: must have "
+					   "no gap",
+					   c->server_tls_protocols);
+		}
+	}
+	tls_check_file(build, "server_tls_key_file", c->server_tls_key_file);
+	tls_check_file(build, "server_tls_cert_file", c->server_tls_cert_file);
+	tls_check_file(build, "server_tls_ca_file", c->server_tls_ca_file);
+}
+
 void config_build_tls(struct config_build *build)
 {
 	const struct config *c = build->config;
+	tls_check_server(build);
 	tls_check_protocols(build, "client_tls_protocols", c->client_tls_protocols);
 	if (c->client_tls_sslmode == SSLMODE_DISABLE) {
 		return;

@@ -291,3 +291,8 @@ void *tls_context(const struct tls *tls)
 {
 	return tls->ctx;
 }
+
+bool tls_is_pending(const void *ssl)
+{
+	return SSL_pending(ssl) > 0;
+}

@@ -146,15 +146,6 @@ static bool database_set_login(struct database *database, struct span user,
 	return true;
 }
 
-static bool options_are_equal(const struct connect_options *a,
-			      const struct connect_options *b)
-{
-	return text_is_equal(a->user, b->user) &&
-	       text_is_equal(a->password, b->password) &&
-	       text_is_equal(a->host, b->host) && text_is_equal(a->dbname, b->dbname) &&
-	       a->port == b->port && a->timeout_ms == b->timeout_ms;
-}
-
 /* Makes the options of what the configuration and the clients say.  True when they are
  * others than before. */
 static bool database_compose(struct database *database, const struct config *config)
@@ -177,13 +168,13 @@ static bool database_compose(struct database *database, const struct config *con
 		.user = line->user != NULL ? line->user : database->user,
 		.password =
 		    line->password != NULL ? line->password : database->password,
-		.sslmode = "disable",
 		.application_name = "pgrecall",
 		.timeout_ms = (uint32_t)config->server_connect_timeout_ms,
 	};
+	connect_options_tls(&fresh, config, line);
 	database->has_new_login = false;
 	struct connect_options copy = { 0 };
-	bool is_new = !options_are_equal(&fresh, &database->options);
+	bool is_new = !connect_options_equal(&fresh, &database->options);
 	if (is_new && error_trace(connect_options_copy(&copy, &fresh)) < 0) {
 		database->has_new_login = true; /* again, later */
 		is_new = false;

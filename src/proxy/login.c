@@ -200,11 +200,7 @@ static size_t login_take_startup(struct client *client, struct span in)
 			    "received unencrypted data after SSL request");
 			return 0;
 		}
-		if (startup.kind == STARTUP_SSL_REQUEST) {
-			login_tls_request(client);
-		} else {
-			stream_put_static(&client->stream, SPAN_LIT("N"));
-		}
+		login_tls_request(client, startup.kind == STARTUP_GSSENC_REQUEST);
 		return size;
 	case STARTUP_CANCEL_REQUEST:
 		cancel_request(client->worker, startup.cancel_pid, startup.cancel_key);

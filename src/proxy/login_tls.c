@@ -67,14 +67,14 @@ static void login_tls_begin(struct client *client, struct span early, bool is_di
 	}
 }
 
-void login_tls_request(struct client *client)
+void login_tls_request(struct client *client, bool is_gss)
 {
 	if (stream_is_tls(&client->stream)) {
 		client_close_text(client, CLIENT_CLOSE_LOGIN_PROTOCOL, NULL,
-				  "received an SSL request inside TLS");
+				  "received a request for encryption inside TLS");
 		return;
 	}
-	if (client->worker->tls == NULL || login_tls_is_unix(client)) {
+	if (is_gss || client->worker->tls == NULL || login_tls_is_unix(client)) {
 		stream_put_static(&client->stream, SPAN_LIT("N"));
 		return;
 	}

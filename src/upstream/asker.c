@@ -25,6 +25,7 @@
 #include "base/dlist.h"
 #include "net/loop.h"
 #include "net/timer.h"
+#include "net/tls.h"
 #include "net/watch.h"
 
 #define ASKER_WAITING_MAX    64
@@ -274,6 +275,14 @@ static void asker_answered(struct asker *asker)
 	asker_step(asker);
 }
 
+/* Reads what OpenSSL has received and libpq has not read: no event will tell of it.
+ * False: nothing. */
+static bool asker_has_more(struct asker *asker)
+{
+	void *ssl = server_socket_ssl(asker->socket);
+	return ssl != NULL && tls_is_pending(ssl) && PQconsumeInput(asker->conn) != 0;
+}
+
 static void asker_read(struct asker *asker)
 {
 	if (PQconsumeInput(asker->conn) == 0 || !asker_flush(asker)) {
@@ -282,6 +291,9 @@ static void asker_read(struct asker *asker)
 	}
 	while (asker->state == ASKER_SETUP || asker->state == ASKER_BUSY) {
 		if (PQisBusy(asker->conn)) {
+			if (asker_has_more(asker)) {
+				continue;
+			}
 			return;
 		}
 		PGresult *result = PQgetResult(asker->conn);

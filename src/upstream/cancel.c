@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <libpq-fe.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "net/loop.h"
@@ -12,10 +13,17 @@
 
 #define CANCEL_REQUESTS_MAX 8 /* of one key at a time; they would all say the same */
 
+#if HAVE_PQCANCELCREATE
+typedef PGcancelConn cancel_handle;
+#else
+typedef PGcancel cancel_handle;
+#endif
+
 struct cancel_key {
-	PGcancel *cancel;    /* owned */
-	unsigned n_requests; /* under way; they read the key on other threads */
-	bool is_freed;	     /* the last request frees it */
+	cancel_handle *cancel; /* owned */
+	pthread_mutex_t lock;  /* of a handle that is a connection: one at a time */
+	unsigned n_requests;   /* under way; they read the key on other threads */
+	bool is_freed;	       /* the last request frees it */
 };
 
 struct cancel_request {
@@ -23,6 +31,41 @@ struct cancel_request {
 	void (*done)(void *arg);
 	void *arg;
 };
+
+/* libpq's two ways */
+
+static cancel_handle *cancel_handle_new(PGconn *conn)
+{
+#if HAVE_PQCANCELCREATE
+	return PQcancelCreate(conn);
+#else
+	return PQgetCancel(conn);
+#endif
+}
+
+static void cancel_handle_free(cancel_handle *handle)
+{
+#if HAVE_PQCANCELCREATE
+	PQcancelFinish(handle);
+#else
+	PQfreeCancel(handle);
+#endif
+}
+
+/* What goes wrong does not matter: the protocol promises nothing about a cancel
+ * request, and the query's own outcome is what counts. */
+static void cancel_handle_send(struct cancel_key *key)
+{
+#if HAVE_PQCANCELCREATE
+	pthread_mutex_lock(&key->lock);
+	(void)PQcancelBlocking(key->cancel);
+	PQcancelReset(key->cancel);
+	pthread_mutex_unlock(&key->lock);
+#else
+	char error[256];
+	(void)PQcancel(key->cancel, error, sizeof(error));
+#endif
+}
 
 struct cancel_key *server_socket_cancel_key(const struct server_socket *socket)
 {
@@ -34,18 +77,20 @@ struct cancel_key *server_socket_cancel_key(const struct server_socket *socket)
 	if (key == NULL) {
 		return NULL;
 	}
-	key->cancel = PQgetCancel(conn);
+	key->cancel = cancel_handle_new(conn);
 	if (key->cancel == NULL) {
 		free(key);
 		return NULL;
 	}
+	pthread_mutex_init(&key->lock, NULL);
 	return key;
 }
 
 static void cancel_key_release(struct cancel_key *key)
 {
 	if (key->is_freed && key->n_requests == 0) {
-		PQfreeCancel(key->cancel);
+		cancel_handle_free(key->cancel);
+		pthread_mutex_destroy(&key->lock);
 		free(key);
 	}
 }
@@ -60,13 +105,11 @@ void cancel_key_free(struct cancel_key *key)
 	cancel_key_release(key);
 }
 
-/* On a thread of the pool.  What went wrong does not matter: the protocol promises
- * nothing about a cancel request, and the query's own outcome is what counts. */
+/* On a thread of the pool. */
 static void cancel_run(void *arg)
 {
 	const struct cancel_request *request = arg;
-	char error[256];
-	(void)PQcancel(request->key->cancel, error, sizeof(error));
+	cancel_handle_send(request->key);
 }
 
 static void cancel_ran(void *arg)

@@ -42,8 +42,8 @@ struct connect {
 
 /* Keywords and values for libpq, which skips NULL and empty values. */
 struct connect_keywords {
-	const char *names[24];
-	const char *values[24];
+	const char *names[32];
+	const char *values[32];
 	size_t n;
 };
 
@@ -55,53 +55,6 @@ static void connect_add(struct connect_keywords *k, const char *name, const char
 	k->names[k->n] = name;
 	k->values[k->n] = value;
 	k->n++;
-}
-
-/* The options are const to their readers; here are their owners. */
-static void connect_free_string(const char **s)
-{
-	free((char *)(uintptr_t)*s);
-	*s = NULL;
-}
-
-void connect_options_fini(struct connect_options *options)
-{
-	if (options->password != NULL) {
-		explicit_bzero((char *)(uintptr_t)options->password,
-			       strlen(options->password));
-	}
-	connect_free_string(&options->host);
-	connect_free_string(&options->dbname);
-	connect_free_string(&options->user);
-	connect_free_string(&options->password);
-	connect_free_string(&options->sslmode);
-	connect_free_string(&options->application_name);
-	connect_free_string(&options->options);
-}
-
-static int connect_copy(const char **to, const char *from)
-{
-	*to = from == NULL || from[0] == '\0' ? NULL : strdup(from);
-	return *to == NULL && from != NULL && from[0] != '\0' ? -ENOMEM : 0;
-}
-
-int connect_options_copy(struct connect_options *to, const struct connect_options *from)
-{
-	*to = (struct connect_options){ .port = from->port };
-	to->timeout_ms = from->timeout_ms;
-	to->replication = from->replication;
-	int err = connect_copy(&to->host, from->host);
-	err = err < 0 ? err : connect_copy(&to->dbname, from->dbname);
-	err = err < 0 ? err : connect_copy(&to->user, from->user);
-	err = err < 0 ? err : connect_copy(&to->password, from->password);
-	err = err < 0 ? err : connect_copy(&to->sslmode, from->sslmode);
-	err =
-	    err < 0 ? err : connect_copy(&to->application_name, from->application_name);
-	err = err < 0 ? err : connect_copy(&to->options, from->options);
-	if (err < 0) {
-		connect_options_fini(to);
-	}
-	return err;
 }
 
 static void connect_free(struct connect *c)
@@ -129,6 +82,12 @@ static void connect_fail(struct connect *c)
 
 static void connect_succeed(struct connect *c)
 {
+	if (PQsslInUse(c->conn) && PQsslStruct(c->conn, "OpenSSL") == NULL) {
+		failure_set(&c->failure, "tls", "08006",
+			    "libpq does not use OpenSSL for TLS");
+		connect_fail(c);
+		return;
+	}
 	struct server_socket *socket = server_socket_new(c->conn);
 	if (socket == NULL || PQsetnonblocking(c->conn, 1) != 0) {
 		free(socket);
@@ -192,6 +151,12 @@ static PGconn *connect_begin(const struct connect *c, const char *address)
 	connect_add(&k, "user", o->user);
 	connect_add(&k, "password", o->password);
 	connect_add(&k, "sslmode", o->sslmode);
+	connect_add(&k, "sslrootcert", o->sslrootcert);
+	connect_add(&k, "sslcert", o->sslcert);
+	connect_add(&k, "sslkey", o->sslkey);
+	connect_add(&k, "channel_binding", o->channel_binding);
+	connect_add(&k, "ssl_min_protocol_version", o->ssl_oldest);
+	connect_add(&k, "ssl_max_protocol_version", o->ssl_newest);
 	connect_add(&k, "application_name", o->application_name);
 	connect_add(&k, "options", o->options);
 	connect_add(&k, "replication", o->replication ? "database" : NULL);

@@ -262,9 +262,9 @@ static int pool_connect(struct pool *pool)
 		.dbname = db->dbname ? db->dbname : shared->database,
 		.user = db->user ? db->user : shared->user,
 		.password = db->password ? db->password : shared->password,
-		.sslmode = "disable",
 		.timeout_ms = (uint32_t)up->config->server_connect_timeout_ms,
 	};
+	connect_options_tls(&options, up->config, db);
 	int r = connect_start(up->loop, &options, pool_on_connect, attempt,
 			      &attempt->connect);
 	pthread_mutex_unlock(&shared->lock);

@@ -46,8 +46,16 @@ uint64_t pools_target(const struct config *config, const struct pool_shared *sha
 	if (db == NULL) {
 		return 0;
 	}
-	const char *const parts[] = { db->host, db->dbname, db->user };
-	uint64_t hash = db->port + ((uint64_t)atomic_load(&shared->n_reconnects) << 16);
+	const char *const parts[] = { db->host,
+				      db->dbname,
+				      db->user,
+				      db->sslrootcert,
+				      db->sslcert,
+				      db->sslkey,
+				      config->server_tls_protocols };
+	uint64_t hash = db->port | (uint64_t)db->sslmode << 16 |
+			(uint64_t)db->channel_binding << 20;
+	hash += (uint64_t)atomic_load(&shared->n_reconnects) << 24;
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		const char *part = parts[i] ? parts[i] : "";
 		hash = XXH3_64bits_withSeed(part, strlen(part) + 1, hash);

@@ -45,6 +45,11 @@ int server_socket_fd(const struct server_socket *socket)
 	return PQsocket(socket->conn);
 }
 
+void *server_socket_ssl(const struct server_socket *socket)
+{
+	return PQsslInUse(socket->conn) ? PQsslStruct(socket->conn, "OpenSSL") : NULL;
+}
+
 uint32_t server_socket_pid(const struct server_socket *socket)
 {
 	return (uint32_t)PQbackendPID(socket->conn);

@@ -47,14 +47,15 @@ class Client(wire.Connection):
 
 
 class Cached:
-    def __init__(self, proxy, name, port=None):
+    def __init__(self, proxy, name, port=None, tls=None):
+        """TLS: of the connection to PostgreSQL itself, as in wire.Connection."""
         self.proxy = proxy
         self.name = name
         self.clients = []
-        self.direct = Client(port or proxy.postgres.port).start(user="postgres", database=name)
+        self.direct = Client(port or proxy.postgres.port, tls=tls).start(user="postgres", database=name)
 
     def client(self, user="postgres", **parameters):
-        made = Client(self.proxy.port).start(user=user, database=self.name, **parameters)
+        made = Client(self.proxy.port, tls=self.proxy.tls).start(user=user, database=self.name, **parameters)
         self.clients.append(made)
         return made
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import metrics
 import wire
+from certificates import Authority
 from servers import ROOT, free_port, wait_for
 
 REPORT = re.compile(r"^.*(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:).*$", re.M)
@@ -30,10 +31,11 @@ class Pgrecall:
 
     Every database of the server is offered under its own name; clients are trusted;
     user `tester` has the password `secret`; USERS are others, with the lines' secrets.  The
-    program also listens on a Unix socket in `directory`.
+    program also listens on a Unix socket in `directory`.  TLS: True, or a client_tls_sslmode;
+    then clients made here are encrypted, and `authority` has signed the certificate.
     """
 
-    def __init__(self, directory, postgres, redis=None, env=None, rules=None, users=None, **sections):
+    def __init__(self, directory, postgres, redis=None, env=None, rules=None, users=None, tls=None, **sections):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.postgres = postgres
@@ -60,6 +62,15 @@ class Pgrecall:
         if redis is not None:
             # Sanitizers are slow: the real limit of 20 ms is tested where it is meant.
             self.sections["redis"] = {"url": redis.url, "timeout": "1s"}
+        self.tls = self.authority = None
+        if tls:
+            self.authority = Authority(self.directory)
+            self.certificate = self.authority.issue("server", "localhost")
+            self.tls = wire.tls_context(self.authority.crt)
+            self.sections["pgrecall"].update({
+                "client_tls_sslmode": "require" if tls is True else tls,
+                "client_tls_key_file": self.certificate.key,
+                "client_tls_cert_file": self.certificate.crt})
         self.write_users({"postgres": "", "tester": "secret"} if users is None else users)
         self.configure(rules=rules, **sections)
 
@@ -117,7 +128,7 @@ class Pgrecall:
 
     def connect(self, database, user="postgres", **parameters):
         """A raw connection, logged in."""
-        return wire.Connection(self.port).start(user=user, database=database, **parameters)
+        return wire.Connection(self.port, tls=self.tls).start(user=user, database=database, **parameters)
 
     def warm(self, database):
         """Waits until the database's catalogue is read: from then on reads are cached."""
@@ -126,7 +137,8 @@ class Pgrecall:
             self.wait_log(f"database {database}: catalogue with")
 
     def dsn(self, database, user="postgres"):
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+        tls = f"?sslmode=verify-full&sslrootcert={self.authority.crt}" if self.authority else ""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}{tls}"
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)

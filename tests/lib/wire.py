@@ -13,10 +13,28 @@ import hashlib
 import hmac
 import os
 import socket
+import ssl
 import struct
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 GSSENC_REQUEST = struct.pack("!ii", 8, 80877104)
+
+
+def tls_context(ca=None, certificate=None, version=None, alpn=None):
+    """Of a client that checks the server only when it is given the file of a CA."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_verify_locations(ca)
+    if certificate is not None:
+        context.load_cert_chain(certificate.crt, certificate.key)
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    if alpn is not None:
+        context.set_alpn_protocols(alpn)
+    return context
 
 
 class Message:
@@ -146,8 +164,9 @@ def md5_answer(user, password, salt):
 class Connection:
     """A connection of a client that does exactly what it is told."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=15):
-        """A HOST that begins with / or @ is the directory of a Unix socket."""
+    def __init__(self, port, host="127.0.0.1", timeout=15, tls=None):
+        """A HOST that begins with / or @ is the directory of a Unix socket.  TLS: True, or an
+        ssl.SSLContext; begun with SSLRequest."""
         if host[0] in "/@":
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
@@ -156,6 +175,11 @@ class Connection:
         else:
             self.socket = socket.create_connection((host, port), timeout=timeout)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket.sendall(SSL_REQUEST)
+            answer = self.socket.recv(1)
+            assert answer == b"S", f"SSLRequest was answered {answer!r}"
+            self.encrypt(tls_context() if tls is True else tls)
         self.buffer = b""
         self.parameters = {}
         self.pid = None
@@ -166,6 +190,10 @@ class Connection:
 
     def __exit__(self, *_):
         self.close()
+
+    def encrypt(self, context):
+        """The handshake, at once."""
+        self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
 
     def close(self):
         self.socket.close()
@@ -258,7 +286,8 @@ class Connection:
         before = self.socket.gettimeout()
         self.socket.settimeout(seconds)
         try:
-            return self.socket.recv(1, socket.MSG_PEEK) is None
+            self.buffer += self.socket.recv(1)
+            return False
         except TimeoutError:
             return True
         finally:
