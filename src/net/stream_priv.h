@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* What stream.c and stream_tls.c share.
+/* What stream.c, stream_write.c and stream_tls.c share.
  *
  *   plain  recv ──────────────> bytes()      pieces ──────────────> writev
  *   TLS    recv ── SSL_read ──> bytes()      pieces ── SSL_write ──> send
@@ -36,27 +36,39 @@ struct gather {
 	uint8_t staging[GATHER_STAGING];
 };
 
+/* Backstop of what waits for a blocked socket: the watermark stops the source long
+ * before. */
+#define STREAM_OUT_MAX ((size_t)64 << 20)
+
 /* stream.c */
 
-/* Sends BYTES behind what is blocked; what the socket does not take is copied. */
-void stream_transmit(struct stream *stream, struct span bytes);
+/* Tells the poll set what is wanted now. */
+void stream_interest(struct stream *stream);
 /* Where the next bytes are put, behind those held: in SHARED (*SIZE bytes), or in `in`
  * when it holds much.  *SIZE becomes the room there; NULL: over the limit. */
 uint8_t *stream_room(struct stream *stream, uint8_t *shared, size_t *size);
 /* Delivers the N bytes that were put at TO. */
 void stream_put_in(struct stream *stream, uint8_t *to, size_t n);
-/* Sends what is gathered. */
-void stream_flush(struct stream *stream);
-/* Nothing can be sent any more: ended() follows. */
-void stream_break(struct stream *stream);
 /* Delivers what is held, or was received early, later in this turn. */
 void stream_revisit(struct stream *stream);
+
+/* stream_write.c */
+
+/* Nothing can be sent any more: ended() follows. */
+void stream_break(struct stream *stream);
+/* Sends what is gathered. */
+void stream_flush(struct stream *stream);
+/* Sends BYTES behind what is blocked; what the socket does not take is copied. */
+void stream_transmit(struct stream *stream, struct span bytes);
+/* The socket takes bytes again. */
+void stream_writable(struct stream *stream);
+/* Frees the pieces. */
+void gather_release(struct gather *gather);
 
 /* stream_tls.c */
 
 /* NULL is fine. */
 void stream_crypt_free(struct stream_crypt *crypt);
-
 /* Decrypts what has been received and delivers it. */
 void stream_tls_input(struct stream *stream, struct span cipher);
 /* The same with what was received before TLS began, or by libpq. */
