@@ -171,14 +171,14 @@ static void console_database_row(struct console_job *job, const struct config *c
 	console_text(rows, db->user);
 	console_number(rows, db->pool_size);
 	console_number(rows, db->min_pool_size);
-	console_number(rows, 0);
+	console_number(rows, db->reserve_pool_size);
 	console_text(rows, lifetime);
 	console_text(
 	    rows, console_mode(db->has_pool_mode ? db->pool_mode : config->pool_mode));
 	console_text(rows, NULL);
 	console_number(rows, db->max_db_connections);
 	console_number(rows, n_servers);
-	console_number(rows, 0);
+	console_number(rows, db->max_db_client_connections);
 	console_number(rows, n_clients);
 	console_number(rows, (gates & GATE_PAUSED) != 0);
 	console_number(rows, (gates & GATE_DISABLED) != 0);
@@ -236,14 +236,15 @@ static void console_user_row(struct console_job *job, const struct config *confi
 	console_row(rows);
 	console_text(rows, name);
 	console_number(rows, user ? user->pool_size : 0);
-	console_number(rows, 0);
+	console_number(rows, user ? user->reserve_pool_size : 0);
 	console_text(rows, user != NULL && user->has_pool_mode
 			       ? console_mode(user->pool_mode)
 			       : NULL);
 	console_number(rows, user ? user->max_user_connections
 				  : config->max_user_connections);
 	console_number(rows, n_servers);
-	console_number(rows, 0);
+	console_number(rows, user ? user->max_user_client_connections
+				  : config->max_user_client_connections);
 	console_number(rows, n_clients);
 	console_row_end(rows);
 }

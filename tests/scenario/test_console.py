@@ -3,6 +3,7 @@
 """The admin console (T-13, T-24, T-96, T-100; CVE-2026-6667)."""
 
 import asyncio
+import contextlib
 import os
 import pwd
 import signal
@@ -208,7 +209,7 @@ def test_the_owner_needs_no_password_on_a_unix_socket(pgrecall, directory):
     proxy = pgrecall(pgrecall={"auth_type": "scram-sha-256", "unix_socket_dir": directory,
                                "unix_socket_mode": "0777"})
     who = {"host": str(directory), "port": proxy.port, "dbname": "pgbouncer"}
-    with psycopg2.connect(user="pgbouncer", **who) as conn:
+    with contextlib.closing(psycopg2.connect(user="pgbouncer", **who)) as conn:
         conn.autocommit = True
         with conn.cursor() as cursor:
             cursor.execute("SHOW VERSION")
@@ -326,7 +327,7 @@ def test_hostile_messages(proxy):
 # PAUSE and the others
 
 def ask(proxy, database, sql, into):
-    with psycopg2.connect(proxy.dsn(database)) as conn:
+    with contextlib.closing(psycopg2.connect(proxy.dsn(database))) as conn:
         conn.autocommit = True
         with conn.cursor() as cursor:
             cursor.execute(sql)
@@ -509,7 +510,7 @@ def test_T96_under_load(proxy, database):
 
     def work(n):
         try:
-            with psycopg2.connect(proxy.dsn(database.name)) as conn:
+            with contextlib.closing(psycopg2.connect(proxy.dsn(database.name))) as conn:
                 conn.autocommit = True
                 while not stop.is_set():
                     with conn.cursor() as cursor:
