@@ -62,8 +62,8 @@ bool client_ensure_prepared(struct client *client, struct statement *statement,
 			    struct span name);
 /* Closes a statement on the server; the answer is not for the client. */
 bool client_inject_close(struct client *client, struct span name);
-/* Puts the statements that PLAN is about to DEALLOCATE on the server, under the
- * client's own names, with items of FLAGS. */
+/* Puts the statements that PLAN is about to EXECUTE or DEALLOCATE on the server, under
+ * the client's own names, with items of FLAGS. */
 bool client_inject_names(struct client *client, const struct plan *plan, uint8_t flags);
 /* Enters ID into the server's prepared table, closing the one that has to go. */
 bool client_note_prepared(struct client *client, uint64_t id);

@@ -50,8 +50,8 @@ void names_fini(struct names *names);
 struct named *names_find(struct names *names, struct span name);
 /* A name for the statement with that id, or an empty span. */
 struct span names_of_id(const struct names *names, uint64_t id);
-/* True when PLAN is, or has in it, a DEALLOCATE of a name that is here. */
-bool names_are_deallocated(struct names *names, const struct plan *plan);
+/* True when PLAN is, or has in it, an EXECUTE or DEALLOCATE of a name that is here. */
+bool names_are_used(struct names *names, const struct plan *plan);
 /* The server connection does not have the statement with that id after all. */
 void names_leave_server(struct names *names, uint64_t id);
 /* True when one more name is too many; the unnamed statement always fits. */

@@ -145,17 +145,19 @@ struct plan {
 	bool begin_plain;  /* PLAN_BEGIN without an isolation level or READ COMMITTED */
 	bool commit_chain; /* COMMIT/ROLLBACK AND CHAIN */
 	bool has_listen;   /* LISTEN/UNLISTEN/NOTIFY */
-	bool deallocate_all;	/* DEALLOCATE ALL, DISCARD ALL */
-	bool unpins;		/* DISCARD ALL */
-	bool copy_in;		/* COPY ... FROM STDIN */
-	bool needs_now_check;	/* has constants or parameters that 'now' could be in */
-	uint8_t pins;		/* enum plan_pin bits */
-	uint8_t ends;		/* pins whose causes it may end */
-	int32_t hint_ttl_s;	/* from a hint comment; -1: none */
-	bool hint_off;		/* pgrecall(off) */
-	uint64_t fingerprint;	/* libpg_query's; 0 when not parsed */
+	bool deallocate_all;  /* DEALLOCATE ALL, DISCARD ALL */
+	bool unpins;	      /* DISCARD ALL */
+	bool copy_in;	      /* COPY ... FROM STDIN */
+	bool executes;	      /* EXECUTE, of set_name; also inside EXPLAIN and others */
+	bool needs_now_check; /* has constants or parameters that 'now' could be in */
+	uint8_t pins;	      /* enum plan_pin bits */
+	uint8_t ends;	      /* pins whose causes it may end */
+	int32_t hint_ttl_s;   /* from a hint comment; -1: none */
+	bool hint_off;	      /* pgrecall(off) */
+	uint64_t fingerprint; /* libpg_query's; 0 when not parsed */
 	const char *normalized; /* text with constants as $n, zero-terminated; owned */
-	char *set_name;	   /* lower case setting name, gid, or DEALLOCATE's name; owned,
+	char *set_name;	   /* lower case setting name, gid, or the name of the statement
+			    * in DEALLOCATE and EXECUTE; owned,
 			    * may    be NULL */
 	char *set_value;   /* decoded value as set_config() takes it; may be NULL */
 	uint16_t n_consts; /* constants in the text */

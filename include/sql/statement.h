@@ -172,6 +172,7 @@ struct statement {
 	bool deallocate_all;
 	bool unpins;
 	bool copy_in;
+	bool executes;
 	uint8_t pins;
 	uint8_t ends; /* pins whose causes it may end */
 	enum plan_set_kind set_kind;

@@ -104,6 +104,8 @@ CONFIG(INT, "pgrecall", "max_prepared_statements", max_prepared_statements, "200
        "Prepared statements kept on one server connection; the least recently used go first.")
 CONFIG(INT, "pgrecall", "max_client_prepared_statements", max_client_prepared_statements, "5000", 1, 1000000, NONE, CF_RELOAD,
        "Prepared statements that one client may have.")
+CONFIG(SIZE, "pgrecall", "prepared_statements_memory", prepared_statements_memory, "256MB", CONFIG_MB, 1024 * CONFIG_GB, NONE, CF_RELOAD,
+       "Memory for the texts of all clients' prepared statements; a Parse over it is refused (53200).")
 CONFIG(STRING, "pgrecall", "ignore_startup_parameters", ignore_startup_parameters, "", 0, 4096, NONE, CF_RELOAD,
        "Start-up parameters of clients that are dropped, separated by commas.")
 CONFIG(SIZE, "pgrecall", "max_packet_size", max_packet_size, "1073741823", 1024, 2147483647, NONE, CF_RELOAD,

@@ -47,6 +47,8 @@ struct owed {
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
 	struct statement *statement; /* B, D: of the statement, when it is known; a
 					reference, or NULL */
+	char *name;		     /* P: what the client calls a statement that it has
+					already; owned, or NULL */
 	uint32_t again_at;     /* B, D: where it begins among the bytes that can be sent
 				  again, plus one; 0: it cannot (proxy/server_again.h) */
 	uint64_t statement_id; /* P, C: id in the server's prepared table, 0: none,
@@ -67,6 +69,8 @@ void owed_init(struct owed_queue *queue);
 void owed_fini(struct owed_queue *queue);
 /* -ENOMEM without memory. */
 int owed_push(struct owed_queue *queue, struct owed item) MUST_CHECK;
+/* What an item that was taken out holds of prepared statements. */
+void owed_item_fini(struct owed *item);
 /* The oldest item, which must exist. */
 struct owed owed_pop(struct owed_queue *queue);
 /* Puts ITEM in front of the oldest.  The positions of all others stay what they are. */

@@ -7,9 +7,12 @@
  * shared by all clients of a worker that prepare the same, with one name on every
  * server connection.  DDL gives the database another shape, so who prepares a text
  * after it never gets a statement from before, whose result may be of other types
- * (T-65). Names are never used again (T-63).  Reference-counted; not shared between
- * threads, but the id is unique in the process. */
+ * (T-65). Names are never used again (T-63).  Statements that nobody has are kept for
+ * whoever prepares the same, while there is room: servers have them still.
+ * Reference-counted; not shared between threads, but the id is unique in the process.
+ */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +24,7 @@ struct constant;
 struct plan;
 struct statement_table;
 
+#define STATEMENT_MAX_UNUSED  1024 /* that nobody has, of one worker */
 #define STATEMENT_NAME_MAX    32
 #define STATEMENT_NAME_FORMAT "pgrecall_%llu"
 
@@ -30,7 +34,8 @@ struct statement {
 	uint64_t
 	    parse_id;	/* the settings': context->parse_id, or a number of its own */
 	uint64_t shape; /* the database's, or a transaction's with DDL in it */
-	struct dlist link; /* in the table's bucket */
+	struct dlist link;   /* in the table's bucket */
+	struct dlist unused; /* in the table's list of those without a reference */
 	uint32_t refs;
 	uint32_t text_len;
 	uint32_t types_len; /* bytes: n_types as u16, then u32 each, as in Parse */
@@ -49,13 +54,21 @@ struct statement {
 };
 
 int statement_table_new(struct statement_table **out) MUST_CHECK;
+/* How many bytes statements may take in the whole process (T-67). */
+void statement_table_limit(struct statement_table *table, size_t max_bytes);
 /* Every statement must have been given back. */
 void statement_table_free(struct statement_table *table);
 /* The statement of TEXT and TYPES (as in Parse, with the count) under the settings
- * PARSE_ID in a database of SHAPE, a new reference; NULL without memory. */
+ * PARSE_ID in a database of SHAPE, a new reference; NULL without memory, or over the
+ * limit. */
 struct statement *statement_intern(struct statement_table *table, struct span text,
 				   struct span types, uint64_t parse_id,
 				   uint64_t shape);
+/* The same statement as it is under the settings PARSE_ID, a new reference, whatever
+ * the limit; NULL without memory. */
+struct statement *statement_reread(struct statement *statement, uint64_t parse_id);
+/* Whether a statement of SIZE bytes is over the limit. */
+bool statement_is_surplus(struct statement_table *table, size_t size);
 /* The body of a ParameterDescription for the statement: when it is prepared again its
  * parameters stay what clients believe them to be.  The first one counts. */
 void statement_told(struct statement *statement, struct span body);

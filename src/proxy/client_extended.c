@@ -22,6 +22,17 @@
 #include "wire/messages.h"
 #include "wire/writer.h"
 
+static size_t client_parse_refused(struct client *client, const struct frame *frame)
+{
+	if (!statement_is_surplus(client->worker->statements, frame->size)) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return 0;
+	}
+	client_fail_batch(client, "53200",
+			  "too many prepared statements of all clients");
+	return frame->size;
+}
+
 size_t client_parse(struct client *client, struct span in, const struct frame *frame)
 {
 	size_t taken;
@@ -48,8 +59,7 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 	}
 	struct statement *statement = client_statement(client, &parse);
 	if (statement == NULL) {
-		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
-		return 0;
+		return client_parse_refused(client, frame);
 	}
 	taken = frame->size;
 	if (parse.name.n > 0 && client_is_parsing(client, statement)) {

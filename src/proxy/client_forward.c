@@ -122,10 +122,17 @@ bool client_send_parse(struct client *client, const struct frame *frame,
 bool client_send_duplicate(struct client *client, const struct message_parse *parse,
 			   struct statement *there)
 {
-	return client_ensure_prepared(client, there, parse->name) &&
-	       client_send_parse_as(client,
-				    client_server_name(client, there, parse->name),
-				    parse, OWED_NAMED);
+	if (!client_ensure_prepared(client, there, parse->name) ||
+	    !client_send_parse_as(client,
+				  client_server_name(client, there, parse->name), parse,
+				  OWED_NAMED)) {
+		return false;
+	}
+	struct owed_queue *owed = &client->server->owed;
+	owed_at(owed, owed->n - 1)->name =
+	    strndup((const char *)parse->name.p,
+		    parse->name.n < NAMES_MAX_LEN ? parse->name.n : NAMES_MAX_LEN);
+	return true;
 }
 
 bool client_put_name(struct client *client, struct span name,

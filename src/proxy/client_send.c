@@ -495,17 +495,21 @@ bool client_inject_names(struct client *client, const struct plan *plan, uint8_t
 			return false;
 		}
 	}
-	if (!names_are_deallocated(&client->session.names, plan) || plan->n_parts > 0) {
+	if (!names_are_used(&client->session.names, plan) || plan->n_parts > 0) {
 		return true;
 	}
 	struct span name = span_str(plan->set_name);
 	struct statement *statement = session_statement(&client->session, name);
-	if (!client_inject_parse(client, statement, name, flags)) {
+	/* an EXECUTE before this one may have left it there */
+	if (!client_inject_close(client, name) ||
+	    !client_inject_parse(client, statement, name, flags)) {
 		return false;
 	}
 	struct owed_queue *owed = &client->server->owed;
 	owed_at(owed, owed->n - 1)->statement_id = OWED_NAMED;
-	names_remove(&client->session.names, name, client_position(client));
+	if (!plan->executes) {
+		names_remove(&client->session.names, name, client_position(client));
+	}
 	client->session.suspect = true; /* it may stay there */
 	return true;
 }

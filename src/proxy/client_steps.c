@@ -111,7 +111,7 @@ static void client_query_failed(struct client *client)
  * has another name, or none yet, so it is answered here (T-64).  False: it is not. */
 static bool client_deallocate(struct client *client, const struct plan *plan)
 {
-	if (plan->kind != PLAN_SESSION || plan->set_name == NULL ||
+	if (plan->kind != PLAN_SESSION || plan->set_name == NULL || plan->executes ||
 	    client->session_mode || client->session.tx_status == 'E' ||
 	    session_statement(&client->session, span_str(plan->set_name)) == NULL) {
 		return false;
@@ -128,8 +128,7 @@ static bool client_deallocate(struct client *client, const struct plan *plan)
 static bool client_prepare_query(struct client *client, const struct plan *plan)
 {
 	struct server *server = client->server;
-	if (client->session_mode ||
-	    !names_are_deallocated(&client->session.names, plan)) {
+	if (client->session_mode || !names_are_used(&client->session.names, plan)) {
 		return true;
 	}
 	if (server->owed.n > 0) {

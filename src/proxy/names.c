@@ -90,14 +90,15 @@ void names_leave_server(struct names *names, uint64_t id)
 	}
 }
 
-bool names_are_deallocated(struct names *names, const struct plan *plan)
+bool names_are_used(struct names *names, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n_parts; i++) {
-		if (names_are_deallocated(names, plan->parts[i])) {
+		if (names_are_used(names, plan->parts[i])) {
 			return true;
 		}
 	}
-	return plan->kind == PLAN_SESSION && plan->set_name != NULL &&
+	return (plan->kind == PLAN_SESSION || plan->executes) &&
+	       plan->set_name != NULL &&
 	       names_find(names, span_str(plan->set_name)) != NULL;
 }
 

@@ -12,7 +12,6 @@
 #include "proxy/writes.h"
 #include "server_steps_priv.h"
 #include "upstream/server.h"
-#include "upstream/statement.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
 #include "wire/writer.h"
@@ -64,18 +63,25 @@ static enum verdict server_settings_failed(struct server *server,
 	return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
 }
 
-/* An error may name the statement as the server knows it; the client is told its own
- * name. */
-static enum verdict server_pass_error(struct walk *walk, const struct frame *frame)
+/* An error about a prepared statement names it as the server knows it; the client is
+ * told its own name. */
+static enum verdict server_pass_error(struct walk *walk, const struct frame *frame,
+				      const char *own)
 {
 	struct client *client = walk->server->client;
 	struct buf renamed;
-	if (client == NULL || client->session_mode || !frame->complete) {
+	struct message_error error;
+	if (client == NULL || client->session_mode || !frame->complete ||
+	    message_read_error(frame->body, &error) != 0 ||
+	    !(span_eq_str(error.sqlstate, "26000") ||
+	      span_eq_str(error.sqlstate, "08P01") ||
+	      span_eq_str(error.sqlstate, "42P05"))) {
 		return PASS;
 	}
-	buf_init(&renamed, frame->size + NAMES_MAX_LEN);
+	/* each of our names has more than ten bytes */
+	buf_init(&renamed, frame->size * (1 + NAMES_MAX_LEN / 10));
 	bool is_renamed =
-	    server_rename_error(&client->session.names, frame->body, &renamed);
+	    server_rename_error(&client->session.names, own, frame->body, &renamed);
 	if (is_renamed) {
 		walk_flush(walk);
 		stream_put(&client->stream, buf_span(&renamed));
@@ -121,7 +127,6 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 	uint64_t at = server->owed.n_popped;
 	struct owed failed = owed_pop(&server->owed);
 	server_undo_item(server, &failed);
-	statement_unref(failed.statement);
 	if (failed.query != NULL) {
 		query_finish(server_worker(server), failed.query);
 	}
@@ -131,5 +136,8 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 		/* the old one is gone, whatever became of the new one */
 		names_remove(&server->client->session.names, SPAN_LIT(""), 0);
 	}
-	return ours ? SWALLOW : server_pass_error(walk, frame);
+	enum verdict verdict =
+	    ours ? SWALLOW : server_pass_error(walk, frame, failed.name);
+	owed_item_fini(&failed);
+	return verdict;
 }

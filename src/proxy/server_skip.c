@@ -3,7 +3,6 @@
 
 #include "proxy/server_skip.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "proxy/client.h"
@@ -11,8 +10,9 @@
 #include "proxy/worker.h"
 #include "sql/plan.h"
 #include "upstream/server.h"
-#include "upstream/statement.h"
 #include "wire/writer.h"
+
+static const char server_prefix[] = "pgrecall_"; /* STATEMENT_NAME_FORMAT's */
 
 static struct versions *server_versions(const struct server *server)
 {
@@ -57,7 +57,7 @@ static void server_drop_item(struct server *server)
 	}
 	server_undo_item(server, &item);
 	commit_end(item.commit, server_versions(server), false);
-	statement_unref(item.statement);
+	owed_item_fini(&item);
 	query_free(item.query);
 }
 
@@ -97,30 +97,44 @@ void server_keeps_statements(struct server *server, const struct owed *head)
 	}
 }
 
-bool server_rename_error(struct names *names, struct span body, struct buf *out)
+/* The client's name of the statement that is called by ours at AT; *REST_OUT is behind
+ * it. */
+static struct span server_client_name(struct names *names, const char *own,
+				      struct span at, struct span *rest_out)
 {
-	static const char ours[] = "\"pgrecall_";
-	const uint8_t *at = memmem(body.p, body.n, ours, sizeof(ours) - 1);
-	if (at == NULL) {
-		return false;
+	size_t n = sizeof(server_prefix) - 1;
+	uint64_t id = 0;
+	while (n < at.n && at.p[n] >= '0' && at.p[n] <= '9' && id < UINT64_MAX / 100) {
+		id = id * 10 + (uint64_t)(at.p[n++] - '0');
 	}
-	/* the body ends with a zero, so the number does too */
-	char *end;
-	const char *digits = (const char *)at + sizeof(ours) - 1;
-	if (body.p[body.n - 1] != 0) {
-		return false;
-	}
-	uint64_t id = strtoull(digits, &end, 10);
-	struct span name = names_of_id(names, id);
-	if (name.n == 0 || *end != '"') {
-		return false;
-	}
-	size_t before = (size_t)(at - body.p) + 1;
-	size_t after = (size_t)((const uint8_t *)end - body.p);
+	*rest_out = span_skip(at, n);
+	return own != NULL ? span_str(own) : names_of_id(names, id);
+}
+
+bool server_rename_error(struct names *names, const char *own, struct span body,
+			 struct buf *out)
+{
+	/* the quotes around it are those of the language of the message */
+	bool is_renamed = false;
 	size_t start = writer_begin(out, 'E');
-	buf_append_span(out, span_make(body.p, before));
-	buf_append_span(out, name);
-	buf_append_span(out, span_skip(body, after));
+	struct span left = body;
+	for (;;) {
+		const uint8_t *at =
+		    memmem(left.p, left.n, server_prefix, sizeof(server_prefix) - 1);
+		if (at == NULL) {
+			break;
+		}
+		struct span rest;
+		size_t before = (size_t)(at - left.p);
+		struct span name =
+		    server_client_name(names, own, span_skip(left, before), &rest);
+		buf_append_span(out, span_make(left.p, before));
+		buf_append_span(out, name.n > 0 ? name
+						: span_make(at, (size_t)(rest.p - at)));
+		is_renamed = is_renamed || name.n > 0;
+		left = rest;
+	}
+	buf_append_span(out, left);
 	writer_end(out, start);
-	return buf_ok(out);
+	return is_renamed && buf_ok(out);
 }

@@ -67,7 +67,7 @@ void server_item_done(struct walk *walk)
 	struct server *server = walk->server;
 	struct owed item = owed_pop(&server->owed);
 	require(item.commit == NULL); /* decided before */
-	statement_unref(item.statement);
+	owed_item_fini(&item);
 	if (item.query != NULL) {
 		if (server->client != NULL && item.query->plan != NULL &&
 		    item.query->sqlstate[0] == 0 && server_nothing_follows(server)) {
@@ -414,7 +414,7 @@ static void server_closing(struct server *server, enum server_close_reason reaso
 	while (server->owed.n > 0) {
 		struct owed item = owed_pop(&server->owed);
 		server_commit_lost(server, item.commit);
-		statement_unref(item.statement);
+		owed_item_fini(&item);
 		query_free(item.query);
 	}
 	server_reset_forget(server);

@@ -151,13 +151,8 @@ struct statement *session_statement(struct session *session, struct span name)
 	uint64_t parse_id = session_parse_id(session);
 	struct statement *old = named->statement;
 	if (UNLIKELY(old->parse_id != parse_id) && !named->on_server) {
-		struct statement *fresh =
-		    statement_intern(old->table, statement_text(old),
-				     statement_types(old), parse_id, old->shape);
+		struct statement *fresh = statement_reread(old, parse_id);
 		if (fresh != NULL) {
-			if (old->told_types != NULL) {
-				statement_told(fresh, statement_told_types(old));
-			}
 			named->statement = fresh;
 			statement_unref(old);
 		}

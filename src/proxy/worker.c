@@ -436,6 +436,8 @@ static void worker_take_config(struct worker *worker)
 	worker->tls = proxy_tls(worker->proxy);
 	stream_group_limit(&worker->group, worker->config->client_hold_max,
 			   worker->config->client_out_high);
+	statement_table_limit(worker->statements,
+			      worker->config->prepared_statements_memory);
 	key_fini(&worker->key);
 	key_init(&worker->key, worker->config->max_key_size);
 	planner_flush(worker->planner);
@@ -483,6 +485,10 @@ static int worker_init(struct worker *worker)
 			worker, &worker->planner);
 	if (r == 0) {
 		r = statement_table_new(&worker->statements);
+	}
+	if (r == 0) {
+		statement_table_limit(worker->statements,
+				      config->prepared_statements_memory);
 	}
 	if (r == 0) {
 		r = store_new(proxy->store, worker->loop, config, worker->metrics,

@@ -214,6 +214,7 @@ static void classify_copy_flags(const struct statement *st, struct plan *p)
 	p->deallocate_all = st->deallocate_all;
 	p->unpins = st->unpins;
 	p->copy_in = st->copy_in;
+	p->executes = st->executes;
 	p->pins = st->pins;
 	p->ends = st->ends;
 }

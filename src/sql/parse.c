@@ -158,6 +158,9 @@ static void parse_explain(struct parse *parse, const struct node *node)
 	}
 	st->kind = PLAN_OTHER;
 	if (!runs) {
+		const struct node *query = node_get(node, "query");
+		st->executes = node_is(query, "ExecuteStmt");
+		st->set_name = st->executes ? node_str(query, "name") : NULL;
 		return;
 	}
 	parse_top(parse, node_get(node, "query"));
@@ -204,7 +207,8 @@ static void parse_prepare(struct parse *parse, const struct node *node)
 /* What was prepared is not known here. */
 static void parse_execute(struct parse *parse, const struct node *node)
 {
-	(void)node;
+	parse->st->executes = true;
+	parse->st->set_name = node_str(node, "name");
 	parse->st->kind = PLAN_UNPARSED;
 	parse->st->writes_all = true;
 	parse->st->suspect = true;

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "upstream/statement.h"
+
 #define OWED_FIRST_CAP 8U
 /* Positions begin here, so that there are some for what is put in front. */
 #define OWED_FIRST_POSITION 16U
@@ -53,6 +55,12 @@ int owed_push(struct owed_queue *queue, struct owed item)
 	queue->n++;
 	queue->n_pushed++;
 	return 0;
+}
+
+void owed_item_fini(struct owed *item)
+{
+	statement_unref(steal(&item->statement));
+	free(steal(&item->name));
 }
 
 struct owed owed_pop(struct owed_queue *queue)

@@ -19,12 +19,16 @@
 struct statement_table {
 	struct dlist *buckets; /* owned */
 	uint32_t n_buckets;    /* power of two */
-	uint32_t n;
+	uint32_t n;	       /* with the unused ones */
+	uint32_t n_unused;
+	struct dlist unused; /* oldest first */
+	size_t max_bytes;    /* of all tables together */
 };
 
 /* Unique in the process: a server connection may change workers. */
 static _Atomic uint64_t statement_last_id;
 static _Atomic uint64_t statement_last_parse_id;
+static _Atomic size_t statement_bytes; /* of all statements of the process */
 
 static struct dlist *statement_buckets_new(uint32_t n)
 {
@@ -42,6 +46,8 @@ int statement_table_new(struct statement_table **out)
 		return -ENOMEM;
 	}
 	table->n_buckets = STATEMENT_FIRST_BUCKETS;
+	table->max_bytes = SIZE_MAX;
+	dlist_init(&table->unused);
 	table->buckets = statement_buckets_new(table->n_buckets);
 	if (table->buckets == NULL) {
 		free(table);
@@ -51,10 +57,47 @@ int statement_table_new(struct statement_table **out)
 	return 0;
 }
 
+static size_t statement_size(const struct statement *s)
+{
+	return sizeof(*s) + s->text_len + 1 + s->types_len;
+}
+
+/* Frees the one that has been without a reference for longest. */
+static void statement_drop_unused(struct statement_table *table)
+{
+	struct dlist *oldest = dlist_pop_head(&table->unused);
+	struct statement *s = container_of(oldest, struct statement, unused);
+	require(s->refs == 0);
+	table->n_unused--;
+	table->n--;
+	dlist_remove(&s->link);
+	atomic_fetch_sub(&statement_bytes, statement_size(s));
+	free(s->told_types);
+	free(s);
+}
+
+void statement_table_limit(struct statement_table *table, size_t max_bytes)
+{
+	table->max_bytes = max_bytes;
+}
+
+bool statement_is_surplus(struct statement_table *table, size_t size)
+{
+	size += sizeof(struct statement) + 1;
+	while (table->n_unused > 0 &&
+	       atomic_load(&statement_bytes) + size > table->max_bytes) {
+		statement_drop_unused(table);
+	}
+	return atomic_load(&statement_bytes) + size > table->max_bytes;
+}
+
 void statement_table_free(struct statement_table *table)
 {
 	if (table == NULL) {
 		return;
+	}
+	while (table->n_unused > 0) {
+		statement_drop_unused(table);
 	}
 	require(table->n == 0);
 	free(table->buckets);
@@ -109,9 +152,20 @@ uint64_t statement_own_parse_id(void)
 	return atomic_fetch_add(&statement_last_parse_id, 1) + 1;
 }
 
-struct statement *statement_intern(struct statement_table *table, struct span text,
-				   struct span types, uint64_t parse_id, uint64_t shape)
+/* The identity of a statement, but for its text. */
+struct statement_key {
+	struct span types;
+	uint64_t parse_id;
+	uint64_t shape;
+};
+
+static struct statement *statement_find(struct statement_table *table, struct span text,
+					const struct statement_key *key,
+					bool is_limited)
 {
+	struct span types = key->types;
+	uint64_t parse_id = key->parse_id;
+	uint64_t shape = key->shape;
 	if (text.n > UINT32_MAX / 2 || types.n > UINT32_MAX / 2) {
 		return NULL;
 	}
@@ -123,13 +177,22 @@ struct statement *statement_intern(struct statement_table *table, struct span te
 		if (s->hash == hash && s->parse_id == parse_id && s->shape == shape &&
 		    span_eq(statement_text(s), text) &&
 		    span_eq(statement_types(s), types)) {
+			if (s->refs == 0) {
+				dlist_remove(&s->unused);
+				table->n_unused--;
+			}
 			return statement_ref(s);
 		}
+	}
+	if (is_limited && statement_is_surplus(table, text.n + types.n)) {
+		return NULL;
 	}
 	struct statement *s = statement_new(text, types, hash);
 	if (s == NULL) {
 		return NULL;
 	}
+	atomic_fetch_add(&statement_bytes, statement_size(s));
+	dlist_init(&s->unused);
 	s->table = table;
 	s->parse_id = parse_id;
 	s->shape = shape;
@@ -138,6 +201,25 @@ struct statement *statement_intern(struct statement_table *table, struct span te
 		statement_table_grow(table);
 	}
 	return s;
+}
+
+struct statement *statement_intern(struct statement_table *table, struct span text,
+				   struct span types, uint64_t parse_id, uint64_t shape)
+{
+	const struct statement_key key = { types, parse_id, shape };
+	return statement_find(table, text, &key, true);
+}
+
+struct statement *statement_reread(struct statement *statement, uint64_t parse_id)
+{
+	const struct statement_key key = { statement_types(statement), parse_id,
+					   statement->shape };
+	struct statement *fresh =
+	    statement_find(statement->table, statement_text(statement), &key, false);
+	if (fresh != NULL && statement->told_types != NULL) {
+		statement_told(fresh, statement_told_types(statement));
+	}
+	return fresh;
 }
 
 struct statement *statement_ref(struct statement *statement)
@@ -155,12 +237,17 @@ void statement_unref(struct statement *statement)
 	if (--statement->refs > 0) {
 		return;
 	}
-	dlist_remove(&statement->link);
-	statement->table->n--;
-	plan_unref(statement->plan);
-	free(statement->consts);
-	free(statement->told_types);
-	free(statement);
+	struct statement_table *table = statement->table;
+	plan_unref(steal(&statement->plan));
+	free(steal(&statement->consts));
+	statement->n_consts = 0;
+	dlist_push_tail(&table->unused, &statement->unused);
+	table->n_unused++;
+	while (table->n_unused > STATEMENT_MAX_UNUSED ||
+	       (table->n_unused > 0 &&
+		atomic_load(&statement_bytes) > table->max_bytes / 4)) {
+		statement_drop_unused(table);
+	}
 }
 
 /* The parameter types in COUNTED, without their count. */

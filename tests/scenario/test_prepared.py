@@ -308,3 +308,97 @@ def test_pin_stays_while_another_cause_is_there(place):
         with proxy.connect(name) as other:
             assert row(other.query("SHOW search_path")) == [[b'"$user", public']]
     assert pinned(proxy) == 0
+
+
+# Names
+
+def error(messages):
+    return next(m.fields()["M"] for m in messages if m.kind == "E")
+
+
+def test_T59_an_error_tells_the_clients_own_name(place):
+    proxy, name, _ = place
+    with proxy.connect(name) as client:
+        client.send(parse("one", SQL), parse("two", SQL), sync()).until("Z")
+        for mine in "two", "one":
+            assert error(client.send(parse(mine, "SELECT 1"), sync()).until("Z")) \
+                == f'prepared statement "{mine}" already exists'
+        for mine in "two", "one":
+            seen = client.send(parse(mine, "SELECT 1"), sync(), parse("x", "SELEC"), sync()).until("Z", 2)
+            assert error(seen) == f'prepared statement "{mine}" already exists'
+        # a statement that somebody's code has taken away
+        client.query("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$; BEGIN")
+        client.query("CREATE TABLE pgrecall_1 (a int)")
+        assert error(client.query("CREATE TABLE pgrecall_1 (a int)")) == 'relation "pgrecall_1" already exists'
+
+
+def test_T62_a_lost_statement_is_prepared_again(place):
+    """Code has taken it away without our knowing."""
+    proxy, name, _ = place
+    with proxy.connect(name) as client:
+        client.query("LISTEN x")  # its own connection, so that nothing is reset
+        client.send(parse("one", SQL), bind("", "one", [b"1"]), *PORTAL).until("Z")
+        client.query("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$")
+        seen = client.send(bind("", "one", [b"1"]), *PORTAL).until("Z")
+        assert outcome(seen) == "2 T D C Z" and row(seen) == [[b"1", b"10"]]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("extended", [False, True])
+def test_T64_execute_of_a_protocol_statement(place, inside, extended):
+    proxy, name, _ = place
+
+    def do(sql):
+        if extended:
+            return client.send(parse("", sql), bind("", ""), describe("P"), execute(), sync()).until("Z")
+        return client.query(sql)
+
+    with proxy.connect(name) as client, proxy.connect(name) as other:
+        client.send(parse("s", SQL, [23]), sync()).until("Z")
+        if inside:
+            client.query("BEGIN")
+        for _ in range(2):
+            assert row(do("EXECUTE s(2)")) == [[b"2", b"20"]]
+            assert b"Scan" in row(do("EXPLAIN EXECUTE s(2)"))[0][0]
+            assert row(client.send(bind("", "s", [b"1"]), *PORTAL).until("Z")) == [[b"1", b"10"]]
+        assert row(do("EXPLAIN ANALYZE EXECUTE s(2)"))
+        if inside:
+            client.query("COMMIT")
+        assert outcome(other.query("EXECUTE s(2)")) == "E26000 Z"  # the same connection
+        client.query("DEALLOCATE s")
+        assert outcome(do("EXECUTE s(2)")).endswith("E26000 Z")
+
+
+# Limits
+
+def test_T67_limits(pgrecall, empty_database):
+    proxy = pgrecall(pgrecall={"max_prepared_statements": 2, "max_client_prepared_statements": 3, "workers": 1,
+                               "default_pool_size": 1, "prepared_statements_memory": "1MB"})
+    text = "SELECT %d -- " + "x" * 300_000
+    with proxy.connect(empty_database.name) as client, proxy.connect(empty_database.name) as other:
+        for n in range(3):
+            assert outcome(client.send(parse(f"s{n}", f"SELECT {n}"), sync()).until("Z")) == "1 Z"
+        assert outcome(client.send(parse("s3", "SELECT 3"), sync()).until("Z")) == "E53400 Z"
+        # one connection has two of them; and in one batch (T-62)
+        unit = [m for n in (0, 1, 2, 1, 0) for m in (bind("", f"s{n}"), execute())]
+        for _ in range(3):
+            assert row(client.send(*unit, sync()).until("Z")) == [[b"%d" % n] for n in (0, 1, 2, 1, 0)]
+            for n in range(3):
+                assert row(client.send(bind("", f"s{n}"), execute(), sync()).until("Z")) == [[b"%d" % n]]
+        for n in range(3):
+            assert outcome(other.send(parse(f"l{n}", text % n), sync()).until("Z")) == "1 Z"
+        for name in "l3", "":
+            assert outcome(other.send(parse(name, text % 3), sync()).until("Z")) == "E53200 Z"
+        other.send(close("S", "l0"), sync()).until("Z")
+        assert outcome(other.send(parse("l3", text % 3), sync()).until("Z")) == "1 Z"
+        assert row(other.send(bind("", "l3"), execute(), sync()).until("Z")) == [[b"3"]]
+
+
+def test_T63_statements_are_kept_for_the_next_client(place):
+    """Who connects, asks and leaves finds what the one before it has prepared."""
+    proxy, name, _ = place
+    for n in range(5):
+        with proxy.connect(name) as client:
+            seen = client.send(parse(f"own{n}", SQL), bind("", f"own{n}", [b"1"]), *PORTAL).until("Z")
+            assert outcome(seen) == "1 2 T D C Z"
+    assert proxy.metric("prepared_statement_parses_total", side="server") == 1

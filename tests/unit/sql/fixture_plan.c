@@ -232,7 +232,7 @@ static void describe_set(struct buf *out, const struct plan *p)
 static void describe_flags(struct buf *out, const struct plan *p)
 {
 	static const char *const pins[] = { "temp",	"listen",  "prepare", "hold",
-					    "advisory", "setting", "load" };
+					    "advisory", "setting", "load",    "large" };
 	const struct {
 		bool on;
 		const char *name;
@@ -241,7 +241,7 @@ static void describe_flags(struct buf *out, const struct plan *p)
 		{ p->is_rollback_to, "back_to" }, { p->begin_plain, "plain" },
 		{ p->commit_chain, "chain" },	  { p->has_listen, "notifies" },
 		{ p->deallocate_all, "dealloc" }, { p->unpins, "unpins" },
-		{ p->copy_in, "copy_in" },
+		{ p->copy_in, "copy_in" },	  { p->executes, "executes" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		if (flags[i].on) {

@@ -105,7 +105,8 @@ Test(plan_writes, hidden)
 		{ "EXPLAIN ANALYZE SELECT vol(1)", "OTHER !NOT_SELECT all suspect" },
 		{ "EXPLAIN ANALYZE SELECT * FROM plain", "OTHER !NOT_SELECT" },
 		{ "EXPLAIN ANALYZE SELECT * INTO x FROM plain", "DDL !NOT_SELECT" },
-		{ "EXPLAIN ANALYZE EXECUTE p", "UNPARSED !NOT_SELECT all suspect" },
+		{ "EXPLAIN ANALYZE EXECUTE p",
+		  "UNPARSED !NOT_SELECT p all suspect executes" },
 		{ "MERGE INTO plain p USING channels c ON c.id = p.a WHEN MATCHED THEN DELETE", "WRITE !WRITE plain(?)" },
 		{ "TRUNCATE plain, messages", "WRITE !WRITE messages(?) plain(?)" },
 		{ "TRUNCATE channels CASCADE", "WRITE !WRITE messages(?) channels(?)" },
@@ -118,7 +119,7 @@ Test(plan_writes, hidden)
 		{ "DECLARE c CURSOR FOR SELECT vol(1)", "READ !NOT_SELECT all suspect" },
 		{ "CALL p()", "WRITE !WRITE all suspect" },
 		{ "DO 'x'", "WRITE !WRITE all suspect" },
-		{ "EXECUTE p(1)", "UNPARSED !NOT_SELECT all suspect" },
+		{ "EXECUTE p(1)", "UNPARSED !NOT_SELECT p all suspect executes" },
 	};
 	CHECK(cases);
 }
