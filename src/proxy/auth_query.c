@@ -159,10 +159,10 @@ static enum auth_found source_init(struct auth_source *source,
 		.dbname = target->dbname != NULL ? target->dbname : dbname,
 		.user = name,
 		.password = source_password(worker, target, name),
-		.sslmode = "disable",
 		.application_name = "pgrecall",
 		.timeout_ms = (uint32_t)config->server_connect_timeout_ms,
 	};
+	connect_options_tls(&source->options, config, target);
 	return source_make_key(source, line, dbname, user) ? AUTH_WAITING
 							   : AUTH_NOT_ASKED;
 }

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import select
-import socket
 import ssl
 import struct
 import subprocess
@@ -54,7 +53,7 @@ def encrypted(directory):
     server.authority = authority
     server.psql("CREATE TABLE t AS SELECT g AS id, repeat('v', 100) AS v FROM generate_series(1, 1000) g;"
                 "ALTER TABLE t ADD PRIMARY KEY (id)")
-    (server.data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust\n")
+    (server.data / "pg_hba.conf").write_text("hostssl all all 127.0.0.0/24 trust\n")
     server.psql("SELECT pg_reload_conf()")
     yield server
     server.stop("immediate")
@@ -502,12 +501,20 @@ def test_servers_are_refused(pgrecall, encrypted, postgres, directory):
 
 
 def test_verify_full_compares_the_name(pgrecall, encrypted):
+    """127.0.0.2 is the same server, and not in its certificate."""
+    encrypted.stop()
+    encrypted.settings.append("listen_addresses = '127.0.0.1,127.0.0.2'")
+    encrypted.start()
     options = {"server_tls_sslmode": "verify-full", "server_tls_ca_file": encrypted.authority.crt}
     proxy = pgrecall(server=encrypted, pgrecall={"query_wait_timeout": "2s", **options}, databases={
         "right": f"host=localhost port={encrypted.port} dbname=postgres",
-        "wrong": f"host=ip4-localhost.invalid port={encrypted.port} dbname=postgres"})
+        "wrong": f"host=127.0.0.2 port={encrypted.port} dbname=postgres",
+        "unchecked": f"host=127.0.0.2 port={encrypted.port} dbname=postgres sslmode=verify-ca"})
     assert via_tls(proxy, "right") == [[b"t", b"TLSv1.3"]]
-    proxy.configure(databases={"wrong": f"host={socket.gethostname()} port={encrypted.port} dbname=postgres"})
+    assert via_tls(proxy, "unchecked") == [[b"t", b"TLSv1.3"]]
+    with pytest.raises(wire.ServerError):
+        proxy.connect("wrong")
+    proxy.wait_log('server certificate for .* does not match host name "127.0.0.2"')
 
 
 def test_certificate_shown_to_the_server(pgrecall, encrypted):
@@ -576,6 +583,17 @@ def test_everything_goes_through_an_encrypted_server(pgrecall, encrypted):
     finally:
         cached.close()
     assert "terminated" not in "".join(re.findall("PANIC.*|server process.*", encrypted.log()))
+
+
+def test_auth_query_asks_an_encrypted_server(pgrecall, encrypted):
+    encrypted.psql("CREATE ROLE eve LOGIN PASSWORD 'pw'")
+    proxy = pgrecall(server=encrypted, wait=False, tls=True, pgrecall={
+        "auth_type": "scram-sha-256", "auth_user": "postgres", "server_tls_sslmode": "require",
+        "auth_query": "SELECT usename, passwd FROM pg_shadow WHERE usename = $1"})
+    wait_for(lambda: listening(proxy.port))
+    with wire.Connection(proxy.port, tls=proxy.tls) as conn:
+        conn.start(user="eve", database="postgres", password="pw")
+        assert ask(conn, "SELECT current_user") == [[b"eve"]]
 
 
 def test_an_encrypted_server_that_goes_away(pgrecall, encrypted):
