@@ -2,7 +2,9 @@
 # Copyright (c) 2026, The pgrecall authors
 """Private PostgreSQL and Redis servers on free ports of the loopback, for tests and bench."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,9 +16,15 @@ PRIVATE_POSTGRES = ROOT / "tests/lib/private-postgres"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that no outgoing connection is given meanwhile: from below their range."""
+    below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(below // 2, below)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                s.bind(("127.0.0.1", port))
+                return port
 
 
 def wait_for(condition, seconds=10, what="condition"):
