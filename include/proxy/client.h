@@ -24,6 +24,7 @@ struct database;
 struct entry;
 struct login;
 struct query;
+struct relay;
 struct server;
 struct worker;
 
@@ -36,6 +37,7 @@ enum client_state {
 	CLIENT_WAIT,	/* awaits a server connection */
 	CLIENT_BOUND,	/* has a server connection */
 	CLIENT_CONSOLE, /* of the admin console; has neither pool nor server */
+	CLIENT_RELAY,	/* replication: has one of its own */
 	CLIENT_CLOSING, /* gone; freed at the end of the turn */
 	CLIENT_N_STATES,
 };
@@ -61,6 +63,7 @@ struct client {
 	struct pool *pool;
 	struct database *database;
 	struct server *server; /* bound, or NULL */
+	struct relay *relay;   /* of a replication client, which has no pool; owned */
 	struct session session;
 	struct replies replies; /* ours, waiting for their place */
 	struct pool_waiter waiter;
@@ -123,6 +126,8 @@ void client_refind(struct client *client);
 /* Logged in, and admitted (pools_admit()): from now on the client counts for its pool.
  */
 void client_join_pool(struct client *client, struct pool *pool);
+/* The same for a replication client. */
+void client_join_relay(struct client *client, struct relay *relay);
 /* Adds the bytes carried since the last call to the metrics. */
 void client_tell_bytes(struct client *client);
 /* "C-12 db/user@1.2.3.4:5" in BUF. */

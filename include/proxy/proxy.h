@@ -69,6 +69,7 @@ struct proxy {
 	struct upstream **upstreams; /* of the workers, by index */
 	unsigned n_workers;
 	atomic_uint n_clients;
+	atomic_uint n_relays;		 /* replication connections among them */
 	atomic_int phase;		 /* enum proxy_phase */
 	uint8_t mock_key[SCRAM_KEY_LEN]; /* for users that do not exist */
 	struct loop *main_loop;

@@ -80,5 +80,8 @@ struct commit *commit_begin(const struct writes *writes, struct database *databa
 /* The answer is here: adds the database's own tag when the catalogue has changed since
  * the facts were found.  Before the tokens are written. */
 void commit_recheck(struct commit *commit, struct versions *versions);
+/* The connection to the server process PID (0: not known) was lost before the answer
+ * came: the tags stay in flight until it is gone; frees.  NULL is fine. */
+void commit_lost(struct commit *commit, uint32_t pid);
 /* The answer is here and nobody has been told: ends the tags and frees. */
 void commit_end(struct commit *commit, struct versions *versions, bool moved);

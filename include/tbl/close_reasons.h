@@ -48,10 +48,10 @@ CLIENT_CLOSE(NO_CONSOLE, true, "42501", REJECTED, AUTH, "the console is for admi
 CLIENT_CLOSE(DISABLED, false, "57P03", REJECTED, UNKNOWN_DATABASE, "the database is disabled")
 CLIENT_CLOSE(UNKNOWN_DATABASE, true, "3D000", REJECTED, UNKNOWN_DATABASE, "no such database")
 CLIENT_CLOSE(BAD_PARAMETER, true, "22023", REJECTED, PROTOCOL, "unsupported startup parameter")
-CLIENT_CLOSE(REPLICATION, true, "0A000", REJECTED, PROTOCOL, "replication connections are not supported")
 CLIENT_CLOSE(TOO_MANY_CLIENTS, true, "53300", REJECTED, MAX_CLIENT_CONN, "no more connections allowed (max_client_conn)")
 CLIENT_CLOSE(TOO_MANY_OF_DATABASE, true, "53300", REJECTED, MAX_CLIENT_CONN, "no more connections to this database allowed (max_db_client_connections)")
 CLIENT_CLOSE(TOO_MANY_OF_USER, true, "53300", REJECTED, MAX_CLIENT_CONN, "no more connections of this user allowed (max_user_client_connections)")
+CLIENT_CLOSE(TOO_MANY_REPLICATION, true, "53300", REJECTED, MAX_CLIENT_CONN, "no more replication connections allowed (max_replication_connections)")
 CLIENT_CLOSE(SERVER_LOGIN, true, "08006", REJECTED, SERVER, "server login has failed")
 CLIENT_CLOSE(STARTING_DOWN, false, "57P03", REJECTED, SHUTDOWN, "pgrecall is shutting down")
 

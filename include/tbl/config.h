@@ -54,6 +54,8 @@ CONFIG(DURATION, "pgrecall", "stats_period", stats_period_ms, "60s", 1000, CONFI
        "Over how long the averages of SHOW STATS are taken.")
 CONFIG(INT, "pgrecall", "max_client_conn", max_client_conn, "5000", 1, 1000000, NONE, CF_RELOAD,
        "Client connections that are accepted at most.")
+CONFIG(INT, "pgrecall", "max_replication_connections", max_replication_connections, "10", 0, 100000, NONE, CF_RELOAD,
+       "Replication clients at most, each with a server connection of its own outside the pools; as max_wal_senders.")
 CONFIG(INT, "pgrecall", "default_pool_size", default_pool_size, "50", 1, 100000, NONE, CF_RELOAD,
        "Server connections of one pool (database and user) at most.")
 CONFIG(INT, "pgrecall", "min_pool_size", min_pool_size, "10", 0, 100000, NONE, CF_RELOAD,

@@ -38,8 +38,8 @@ struct connect_options {
 	const char *ssl_newest;
 	const char *application_name;
 	const char *options;
-	uint32_t timeout_ms; /* over resolution, connect and login; 0: no limit */
-	bool replication;
+	uint32_t timeout_ms;	 /* over resolution, connect and login; 0: no limit */
+	const char *replication; /* "true", "database", or NULL */
 };
 
 /* Why it failed, in the words of the server when it spoke. */
@@ -59,6 +59,10 @@ void connect_options_tls(struct connect_options *options, const struct config *c
 			 const struct config_database *db);
 bool connect_options_equal(const struct connect_options *a,
 			   const struct connect_options *b);
+/* What the configuration says of the servers of LINE: where, who, how.  The strings
+ * stay the configuration's; a name, user or password that it leaves open is NULL. */
+void connect_options_of(struct connect_options *options, const struct config *config,
+			const struct config_database *line);
 /* Copies the strings, to be freed with _fini(); -ENOMEM leaves TO empty. */
 int connect_options_copy(struct connect_options *to,
 			 const struct connect_options *from) MUST_CHECK;

@@ -12,12 +12,20 @@
 
 struct pg_conn; /* libpq's PGconn */
 struct server_socket;
+struct stream;
+struct stream_events;
+struct stream_group;
 
 /* Takes CONN, which is connected.  NULL without memory: CONN stays the caller's. */
 struct server_socket *server_socket_new(struct pg_conn *conn);
 int server_socket_fd(const struct server_socket *socket);
 /* OpenSSL's SSL, which stays the socket's; NULL: not encrypted. */
 void *server_socket_ssl(const struct server_socket *socket);
+/* Opens STREAM on the descriptor, encrypted when the connection is; both stay libpq's:
+ * stream_detach() ends it. */
+int server_socket_open(const struct server_socket *socket, struct stream *stream,
+		       struct stream_group *group,
+		       const struct stream_events *events) MUST_CHECK;
 /* Process id of the backend; 0 when the server sent no BackendKeyData. */
 uint32_t server_socket_pid(const struct server_socket *socket);
 /* Value of a reported parameter at login (server_version, TimeZone ...), or NULL. */

@@ -34,6 +34,12 @@ enum startup_kind {
 	STARTUP_CANCEL_REQUEST,
 };
 
+enum startup_replication {
+	STARTUP_NO_REPLICATION,
+	STARTUP_PHYSICAL, /* replication=true: of the whole server, no SQL */
+	STARTUP_LOGICAL,  /* replication=database */
+};
+
 /* Results of startup_parse() */
 enum startup_error {
 	STARTUP_E_MALFORMED = 1, /* layout; a missing or early terminator */
@@ -42,8 +48,9 @@ enum startup_error {
 	STARTUP_E_TOO_MANY,	 /* more than STARTUP_MAX_PARAMS parameters */
 	STARTUP_E_USER_TOO_LONG, /* longer than STARTUP_NAME_MAX */
 	STARTUP_E_DATABASE_TOO_LONG,
-	STARTUP_E_CANCEL_KEY, /* key of a length that no version has */
-	STARTUP_E_LAST = STARTUP_E_CANCEL_KEY,
+	STARTUP_E_CANCEL_KEY,  /* key of a length that no version has */
+	STARTUP_E_REPLICATION, /* neither a boolean nor "database" */
+	STARTUP_E_LAST = STARTUP_E_REPLICATION,
 };
 
 struct startup_param {
@@ -67,6 +74,7 @@ struct startup {
 	struct span user;
 	struct span database; /* the user when none was given */
 	struct span options;  /* empty when none; see startup_split_options() */
+	enum startup_replication replication;
 	/* cancel */
 	uint32_t cancel_pid;
 	struct span cancel_key;

@@ -16,6 +16,7 @@
 #include "console_priv.h"
 #include "net/loop.h"
 #include "proxy/client.h"
+#include "proxy/relay.h"
 #include "proxy/worker.h"
 #include "upstream/gates.h"
 #include "upstream/pool.h"
@@ -179,8 +180,11 @@ static void console_kill_visit(struct console_job *job, struct worker *worker)
 {
 	dlist_each (c, tmp, &worker->clients) {
 		struct client *client = container_of(c, struct client, link);
-		if (client->pool != NULL &&
-		    console_is_meant(job, client->pool->shared->database)) {
+		const char *name = client->pool != NULL ? client->pool->shared->database
+				   : client->relay != NULL
+				       ? relay_database(client->relay)
+				       : NULL;
+		if (name != NULL && console_is_meant(job, name)) {
 			client_close(client, CLIENT_CLOSE_ADMIN);
 		}
 	}

@@ -16,6 +16,7 @@
 #include "net/stream.h"
 #include "net/tls.h"
 #include "proxy/client.h"
+#include "proxy/relay.h"
 #include "proxy/worker.h"
 #include "upstream/context.h"
 #include "upstream/pool.h"
@@ -91,6 +92,7 @@ struct console_socket {
 	const char *type;
 	const char *user;
 	const char *database;
+	const char *replication; /* NULL: none */
 	const char *state;
 	const struct stream *stream;
 	const void *self;
@@ -115,7 +117,7 @@ static void console_socket_row(struct console_job *job, const struct console_soc
 	console_text(rows, s->type);
 	console_text(rows, s->user);
 	console_text(rows, s->database);
-	console_text(rows, "none");
+	console_text(rows, s->replication ? s->replication : "none");
 	console_text(rows, s->state);
 	console_text(rows, peer.host);
 	console_number(rows, peer.port);
@@ -157,6 +159,7 @@ static const char *console_client_state(const struct client *client)
 	case CLIENT_LOOKUP:
 	case CLIENT_BOUND:
 	case CLIENT_CONSOLE:
+	case CLIENT_RELAY:
 		return "active";
 	case CLIENT_IDLE:
 		return "idle";
@@ -190,6 +193,12 @@ static void console_client(struct console_job *job, const struct client *client)
 		.remote_pid = client->server != NULL ? client->server->pid : 0,
 		.id = client->id,
 	};
+	if (client->relay != NULL) {
+		row.user = relay_user(client->relay);
+		row.database = relay_database(client->relay);
+		row.replication = relay_kind(client->relay);
+		row.remote_pid = relay_pid(client->relay);
+	}
 	if (pool != NULL && client->session.context != NULL) {
 		row.application_name =
 		    context_get(client->session.context, "application_name");

@@ -14,6 +14,7 @@
 #include "proxy/client.h"
 #include "proxy/client_steps.h"
 #include "proxy/proxy.h"
+#include "proxy/relay.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
 #include "upstream/server.h"
@@ -129,6 +130,8 @@ static void cancel_arrives(void *arg)
 	}
 	if (client->console != NULL) {
 		client->worker->proxy->console->cancelled(client);
+	} else if (client->relay != NULL) {
+		relay_cancel(client->relay);
 	} else if (client->state == CLIENT_WAIT) {
 		client_wait_cancelled(client);
 	} else if (client->server != NULL && client->server->owed.n > 0) {

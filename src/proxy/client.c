@@ -21,6 +21,7 @@
 #include "proxy/database.h"
 #include "proxy/login.h"
 #include "proxy/proxy.h"
+#include "proxy/relay.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
 #include "sql/plan.h"
@@ -31,12 +32,13 @@
 static const struct machine_state client_states[CLIENT_N_STATES] = {
 	[CLIENT_STARTUP] = { "startup", TO(AUTH) | TO(WELCOME) | TO(CLOSING) },
 	[CLIENT_AUTH]    = { "auth",    TO(WELCOME) | TO(CLOSING) },
-	[CLIENT_WELCOME] = { "welcome", TO(IDLE) | TO(CONSOLE) | TO(CLOSING) },
+	[CLIENT_WELCOME] = { "welcome", TO(IDLE) | TO(CONSOLE) | TO(RELAY) | TO(CLOSING) },
 	[CLIENT_IDLE]    = { "idle",    TO(LOOKUP) | TO(WAIT) | TO(BOUND) | TO(CLOSING) },
 	[CLIENT_LOOKUP]  = { "lookup",  TO(IDLE) | TO(BOUND) | TO(CLOSING) },
 	[CLIENT_WAIT]    = { "wait",    TO(IDLE) | TO(BOUND) | TO(CLOSING) },
 	[CLIENT_BOUND]   = { "bound",   TO(LOOKUP) | TO(IDLE) | TO(CLOSING) },
 	[CLIENT_CONSOLE] = { "console", TO(CLOSING) },
+	[CLIENT_RELAY]   = { "relay",   TO(CLOSING) },
 	[CLIENT_CLOSING] = { "closing", 0 },
 };
 #undef TO
@@ -46,14 +48,19 @@ static const unsigned client_gauges[CLIENT_N_STATES] = {
 	[CLIENT_WELCOME] = METRIC_CLIENT_LOGIN,   [CLIENT_IDLE]    = METRIC_CLIENT_IDLE,
 	[CLIENT_LOOKUP]  = METRIC_CLIENT_ACTIVE,  [CLIENT_WAIT]    = METRIC_CLIENT_WAITING,
 	[CLIENT_BOUND]   = METRIC_CLIENT_ACTIVE,  [CLIENT_CONSOLE] = METRIC_CLIENT_IDLE,
+	[CLIENT_RELAY]   = METRIC_CLIENT_ACTIVE,
 };
 /* clang-format on */
 
 static struct metrics_db *client_metrics(const struct client *client)
 {
-	return metrics_database(client->worker->metrics,
-				client->pool ? client->pool->shared->db_index
-					     : UINT32_MAX);
+	uint32_t index = UINT32_MAX;
+	if (client->pool != NULL) {
+		index = client->pool->shared->db_index;
+	} else if (client->relay != NULL) {
+		index = relay_db_index(client->relay);
+	}
+	return metrics_database(client->worker->metrics, index);
 }
 
 static void client_count(struct client *client, enum client_state state, uint64_t delta)
@@ -67,8 +74,15 @@ static void client_count(struct client *client, enum client_state state, uint64_
 
 const char *client_prefix(const struct client *client, char *buf, size_t size)
 {
-	const char *db = client->pool ? client->pool->shared->database : "-";
-	const char *user = client->pool ? client->pool->shared->user : "-";
+	const char *db = "-";
+	const char *user = "-";
+	if (client->pool != NULL) {
+		db = client->pool->shared->database;
+		user = client->pool->shared->user;
+	} else if (client->relay != NULL) {
+		db = relay_database(client->relay);
+		user = relay_user(client->relay);
+	}
 	snprintf(buf, size, "C-%llu %s/%s@%s", (unsigned long long)client->id, db, user,
 		 client->peer);
 	return buf;
@@ -134,6 +148,14 @@ static bool client_is_quiet(const struct client *client)
 	return server == NULL || (server_is_clean(server) && client->pass_left == 0);
 }
 
+void client_join_relay(struct client *client, struct relay *relay)
+{
+	client_count(client, client->state, (uint64_t)-1);
+	client->relay = relay;
+	client_count(client, client->state, 1);
+	metric_add(&client_metrics(client)->client_accepted, 1);
+}
+
 void client_refind(struct client *client)
 {
 	client->refind = client->server != NULL;
@@ -181,6 +203,8 @@ static size_t client_bytes(struct stream *stream, struct span in)
 		return client_take(client, in);
 	case CLIENT_CONSOLE:
 		return client->worker->proxy->console->take(client, in);
+	case CLIENT_RELAY:
+		return relay_take(client->relay, in);
 	case CLIENT_CLOSING:
 	case CLIENT_N_STATES:
 		break;
@@ -191,6 +215,10 @@ static size_t client_bytes(struct stream *stream, struct span in)
 static void client_drained(struct stream *stream)
 {
 	struct client *client = container_of(stream, struct client, stream);
+	if (client->relay != NULL) {
+		relay_resume_reading(client->relay);
+		return;
+	}
 	if (client->server != NULL) {
 		server_resume_reading(client->server);
 	}
@@ -279,10 +307,11 @@ static void client_log_close(struct client *client, const struct close_reason *r
 			     const char *text)
 {
 	char prefix[320];
-	bool on = client->worker->config->log_disconnections;
-	enum log_level level = row->is_error	    ? LOG_LEVEL_WARNING
-			       : on && client->pool ? LOG_LEVEL_LOG
-						    : LOG_LEVEL_DEBUG;
+	bool on = client->worker->config->log_disconnections &&
+		  (client->pool != NULL || client->relay != NULL);
+	enum log_level level = row->is_error ? LOG_LEVEL_WARNING
+			       : on	     ? LOG_LEVEL_LOG
+					     : LOG_LEVEL_DEBUG;
 	LOG_AT(level, client_prefix(client, prefix, sizeof(prefix)),
 	       "closing because: %s", text);
 	struct metrics *m = client->worker->metrics;
@@ -305,8 +334,9 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 	client_log_close(client, row, text);
 	/* the error goes out unless the client is in the middle of somebody else's
 	 * message */
-	bool in_message = client->server != NULL && client->server->pass_left > 0 &&
-			  !client->server->pass_swallow;
+	bool in_message = client->state == CLIENT_RELAY ||
+			  (client->server != NULL && client->server->pass_left > 0 &&
+			   !client->server->pass_swallow);
 	if (sqlstate != NULL && !in_message && stream_is_open(&client->stream)) {
 		struct buf message;
 		buf_init(&message, 8192);
@@ -328,6 +358,7 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 	client->session.pins = 0;
 	client_count_pins(client);
 	client_move(client, CLIENT_CLOSING);
+	relay_close(client->relay);
 	if (client->pool != NULL) {
 		client->pool->n_clients--;
 		atomic_fetch_sub(&client->pool->shared->n_clients, 1);

@@ -45,6 +45,7 @@ void login_free(struct login *login)
 	if (login->auth_waiter.fn != NULL) {
 		auth_waiter_leave(&login->auth_waiter);
 	}
+	free(login->server_options);
 	free(login->user);
 	free(login->database);
 	free(login);
@@ -99,13 +100,6 @@ static void login_add_host(struct client *client)
 	(void)login_add_setting(client, SPAN_LIT("application_name"), span_str(name));
 }
 
-static bool login_is_replication(struct span value)
-{
-	return value.p != NULL && !span_ieq(value, SPAN_LIT("off")) &&
-	       !span_ieq(value, SPAN_LIT("false")) && !span_eq_str(value, "0") &&
-	       !span_ieq(value, SPAN_LIT("no"));
-}
-
 /* Takes over the parameters; false: the client was refused. */
 static bool login_parameters(struct client *client, const struct startup *startup)
 {
@@ -129,8 +123,10 @@ static bool login_parameters(struct client *client, const struct startup *startu
 		client_close(client, CLIENT_CLOSE_BAD_PARAMETER);
 		return false;
 	}
-	if (login_is_replication(startup_param(startup, "replication"))) {
-		client_close(client, CLIENT_CLOSE_REPLICATION);
+	login->replication = startup->replication;
+	if (login->replication != STARTUP_NO_REPLICATION &&
+	    !login_relay_options(client, startup)) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return false;
 	}
 	if (client->worker->config->application_name_add_host) {

@@ -100,6 +100,33 @@ static void login_greet_parameters(struct client *client, const struct welcome *
 	}
 }
 
+bool login_write_key(struct client *client, uint32_t pid, struct buf *out)
+{
+	uint8_t key[STARTUP_OUR_KEY_MAX];
+	size_t key_len =
+	    client->login->minor >= 2 ? sizeof(key) : STARTUP_CANCEL_KEY_MIN;
+	if (!cancel_register(client, pid, key, key_len)) {
+		return false;
+	}
+	writer_key_data(out, client->cancel_pid, span_make(key, key_len));
+	return true;
+}
+
+void login_done(struct client *client, enum client_state state, uint32_t db_index)
+{
+	struct worker *worker = client->worker;
+	histogram_observe(&metrics_database(worker->metrics, db_index)->client_login,
+			  clock_now_ns() - client->since_ns);
+	client_move(client, state);
+	if (worker->config->log_connections) {
+		char prefix[320];
+		log_log(client_prefix(client, prefix, sizeof(prefix)),
+			state == CLIENT_RELAY ? "login for replication" : "login");
+	}
+	login_free(steal(&client->login));
+	stream_resume(&client->stream);
+}
+
 static void login_greet(struct client *client, struct welcome *welcome,
 			struct context *base)
 {
@@ -118,32 +145,18 @@ static void login_greet(struct client *client, struct welcome *welcome,
 	login_greet_parameters(client, welcome, &out);
 	const struct server *server = client->server;
 	uint32_t pid = server != NULL && server->pid_is_true ? server->pid : 0;
-	uint8_t key[STARTUP_OUR_KEY_MAX];
-	size_t key_len =
-	    client->login->minor >= 2 ? sizeof(key) : STARTUP_CANCEL_KEY_MIN;
-	if (!cancel_register(client, pid, key, key_len)) {
+	if (!login_write_key(client, pid, &out)) {
 		buf_fini(&out);
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
 	}
-	writer_key_data(&out, client->cancel_pid, span_make(key, key_len));
 	writer_ready(&out, 'I');
 	stream_put(&client->stream, buf_span(&out));
 	buf_fini(&out);
-	histogram_observe(
-	    &metrics_database(worker->metrics, client->pool->shared->db_index)
-		 ->client_login,
-	    clock_now_ns() - client->since_ns);
-	client_move(client, CLIENT_IDLE);
+	login_done(client, CLIENT_IDLE, client->pool->shared->db_index);
 	if (client->server != NULL) {
 		client_move(client, CLIENT_BOUND);
 	}
-	if (worker->config->log_connections) {
-		char prefix[320];
-		log_log(client_prefix(client, prefix, sizeof(prefix)), "login");
-	}
-	login_free(steal(&client->login));
-	stream_resume(&client->stream);
 }
 
 /* Greets when the pool knows what a server reports; otherwise waits for its first
@@ -230,6 +243,10 @@ void login_accepted(struct client *client)
 	const struct config_database *db =
 	    config_find_database(worker->config, span_str(login->database));
 	struct pool *pool = NULL;
+	if (db != NULL && login->replication != STARTUP_NO_REPLICATION) {
+		login_relay(client, db);
+		return;
+	}
 	if (db != NULL) {
 		pool = pool_find(&worker->upstream, span_str(login->database),
 				 span_str(login->user), login->password);

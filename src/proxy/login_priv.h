@@ -16,10 +16,13 @@
 
 #include "base/span.h"
 #include "proxy/auth_query.h"
+#include "proxy/client.h"
 #include "wire/md5_password.h"
 #include "wire/scram.h"
+#include "wire/startup.h"
 
-struct client;
+struct buf;
+struct config_database;
 struct user;
 
 #define LOGIN_MAX_SETTINGS 48
@@ -49,9 +52,11 @@ enum login_question {
 
 struct login {
 	uint16_t minor; /* of the protocol: 0 or 2 */
-	char *user;	/* owned */
-	char *database; /* owned */
-	char *password; /* towards servers; owned, or NULL */
+	enum startup_replication replication;
+	char *server_options; /* of a replication client; owned, or NULL */
+	char *user;	      /* owned */
+	char *database;	      /* owned */
+	char *password;	      /* towards servers; owned, or NULL */
 	enum login_method method;
 	enum login_question question;
 	struct scram scram; /* also holds the secret for a password in clear text */
@@ -105,3 +110,18 @@ void login_console(struct client *client);
 /* login_greet.c: the client is who it says: its pool, and the greeting, at once or when
  * a server connection is there. */
 void login_accepted(struct client *client);
+
+/* Gives the client its cancel key, with process id PID or (0) one of ours, and appends
+ * the message.  False: it has none. */
+bool login_write_key(struct client *client, uint32_t pid, struct buf *out);
+/* The greeting is sent: the client's login is over. */
+void login_done(struct client *client, enum client_state state, uint32_t db_index);
+
+/* login_relay.c: what a replication client's server connection is to be opened with.
+ * False: no memory. */
+bool login_relay_options(struct client *client, const struct startup *startup);
+/* The client is who it says, and LINE is where its database is: a server connection of
+ * its own. */
+void login_relay(struct client *client, const struct config_database *line);
+/* It is there: the greeting. */
+void login_relay_greet(struct client *client);

@@ -91,12 +91,7 @@ bool server_commit_decide(struct server *server, struct owed *head, bool succeed
 
 void server_commit_lost(struct server *server, struct commit *commit)
 {
-	if (commit != NULL) {
-		database_limbo(commit->database, server->pid_is_true ? server->pid : 0,
-			       commit->tags, commit->n, commit->ddl);
-		free(commit->gid);
-		free(commit);
-	}
+	commit_lost(commit, server->pid_is_true ? server->pid : 0);
 }
 
 void server_commit_forget(struct server *server)

@@ -292,6 +292,7 @@ static void worker_check_clients(struct worker *worker, uint64_t now)
 	worker->next_limits_ns = now + WORKER_LIMITS_NS;
 	dlist_each (l, tmp, &worker->clients) {
 		struct client *client = container_of(l, struct client, link);
+		/* neither the console nor replication has time limits */
 		if (client->pool != NULL && client->state >= CLIENT_IDLE &&
 		    client_is_open(client)) {
 			worker_check_client(worker, client, now);

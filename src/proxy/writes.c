@@ -295,6 +295,16 @@ void commit_recheck(struct commit *commit, struct versions *versions)
 	commit->tokens_done = false; /* it needs one, too */
 }
 
+void commit_lost(struct commit *commit, uint32_t pid)
+{
+	if (commit != NULL) {
+		database_limbo(commit->database, pid, commit->tags, commit->n,
+			       commit->ddl);
+		free(commit->gid);
+		free(commit);
+	}
+}
+
 void commit_end(struct commit *commit, struct versions *versions, bool moved)
 {
 	if (commit == NULL) {

@@ -159,7 +159,7 @@ static PGconn *connect_begin(const struct connect *c, const char *address)
 	connect_add(&k, "ssl_max_protocol_version", o->ssl_newest);
 	connect_add(&k, "application_name", o->application_name);
 	connect_add(&k, "options", o->options);
-	connect_add(&k, "replication", o->replication ? "database" : NULL);
+	connect_add(&k, "replication", o->replication);
 	connect_add(&k, "gssencmode", "disable");
 	connect_add_keepalive(&k);
 	PGconn *conn = PQconnectStartParams(k.names, k.values, 0);

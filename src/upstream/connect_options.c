@@ -25,6 +25,7 @@ static const size_t connect_strings[] = {
 	offsetof(struct connect_options, ssl_newest),
 	offsetof(struct connect_options, application_name),
 	offsetof(struct connect_options, options),
+	offsetof(struct connect_options, replication),
 };
 
 static const char **connect_string(struct connect_options *options, size_t i)
@@ -65,11 +66,24 @@ void connect_options_tls(struct connect_options *options, const struct config *c
 	}
 }
 
+void connect_options_of(struct connect_options *options, const struct config *config,
+			const struct config_database *line)
+{
+	*options = (struct connect_options){
+		.host = line->host,
+		.port = line->port,
+		.dbname = line->dbname,
+		.user = line->user,
+		.password = line->password,
+		.timeout_ms = (uint32_t)config->server_connect_timeout_ms,
+	};
+	connect_options_tls(options, config, line);
+}
+
 bool connect_options_equal(const struct connect_options *a,
 			   const struct connect_options *b)
 {
-	bool same = a->port == b->port && a->timeout_ms == b->timeout_ms &&
-		    a->replication == b->replication;
+	bool same = a->port == b->port && a->timeout_ms == b->timeout_ms;
 	for (size_t i = 0; i < ARRAY_LEN(connect_strings) && same; i++) {
 		same = strcmp(connect_text(a, i), connect_text(b, i)) == 0;
 	}
@@ -94,7 +108,6 @@ int connect_options_copy(struct connect_options *to, const struct connect_option
 {
 	*to = (struct connect_options){ .port = from->port };
 	to->timeout_ms = from->timeout_ms;
-	to->replication = from->replication;
 	for (size_t i = 0; i < ARRAY_LEN(connect_strings); i++) {
 		const char *text = connect_text(from, i);
 		const char **s = connect_string(to, i);

@@ -256,15 +256,11 @@ static int pool_connect(struct pool *pool)
 	attempt->target = pool->target;
 	pthread_mutex_lock(
 	    &shared->lock); /* of the password, which connect_start() copies */
-	struct connect_options options = {
-		.host = db->host,
-		.port = db->port,
-		.dbname = db->dbname ? db->dbname : shared->database,
-		.user = db->user ? db->user : shared->user,
-		.password = db->password ? db->password : shared->password,
-		.timeout_ms = (uint32_t)up->config->server_connect_timeout_ms,
-	};
-	connect_options_tls(&options, up->config, db);
+	struct connect_options options;
+	connect_options_of(&options, up->config, db);
+	options.dbname = options.dbname ? options.dbname : shared->database;
+	options.user = options.user ? options.user : shared->user;
+	options.password = options.password ? options.password : shared->password;
 	int r = connect_start(up->loop, &options, pool_on_connect, attempt,
 			      &attempt->connect);
 	pthread_mutex_unlock(&shared->lock);

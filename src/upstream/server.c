@@ -89,22 +89,6 @@ static uint64_t server_lifetime_ns(const struct pool *pool)
 	return (db ? db->server_lifetime_ms : config->server_lifetime_ms) * 1000000U;
 }
 
-/* The socket becomes a stream of UP's loop. */
-static int server_open_stream(struct server *server, struct upstream *up)
-{
-	void *ssl = server_socket_ssl(server->socket);
-	int r = stream_open(&server->stream, up->group,
-			    server_socket_fd(server->socket), up->ops->events);
-	if (r < 0 || ssl == NULL) {
-		return r;
-	}
-	r = stream_borrow_tls(&server->stream, ssl);
-	if (r < 0) {
-		(void)stream_detach(&server->stream);
-	}
-	return r;
-}
-
 struct server *server_new(struct pool *pool, struct server_socket *socket)
 {
 	struct upstream *up = pool->upstream;
@@ -130,7 +114,7 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 	buf_init(&server->again_bytes, SERVER_AGAIN_MAX);
 	loop_task_init(&server->free_task, server_free);
 	loop_task_init(&server->away_task, pool_hand_over);
-	int r = server_open_stream(server, up);
+	int r = server_socket_open(socket, &server->stream, up->group, up->ops->events);
 	if (r < 0) {
 		server_socket_close(socket);
 		prepared_fini(&server->prepared);
@@ -202,7 +186,8 @@ int server_adopt(struct server *server, struct pool *pool)
 {
 	require(server->state == SERVER_IDLE && server->client == NULL);
 	server->pool = pool;
-	int r = server_open_stream(server, pool->upstream);
+	int r = server_socket_open(server->socket, &server->stream,
+				   pool->upstream->group, pool->upstream->ops->events);
 	if (r < 0) {
 		return r;
 	}

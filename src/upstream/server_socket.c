@@ -6,6 +6,8 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
+#include "net/stream.h"
+
 struct server_socket {
 	PGconn *conn; /* owned */
 };
@@ -48,6 +50,21 @@ int server_socket_fd(const struct server_socket *socket)
 void *server_socket_ssl(const struct server_socket *socket)
 {
 	return PQsslInUse(socket->conn) ? PQsslStruct(socket->conn, "OpenSSL") : NULL;
+}
+
+int server_socket_open(const struct server_socket *socket, struct stream *stream,
+		       struct stream_group *group, const struct stream_events *events)
+{
+	void *ssl = server_socket_ssl(socket);
+	int r = stream_open(stream, group, server_socket_fd(socket), events);
+	if (r < 0 || ssl == NULL) {
+		return r;
+	}
+	r = stream_borrow_tls(stream, ssl);
+	if (r < 0) {
+		(void)stream_detach(stream);
+	}
+	return r;
 }
 
 uint32_t server_socket_pid(const struct server_socket *socket)

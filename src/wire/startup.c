@@ -33,6 +33,32 @@ static void startup_set_version(struct startup *out, uint32_t version)
 	out->negotiate = out->minor != out->asked_minor;
 }
 
+/* Booleans as PostgreSQL reads them: beginnings of the words that are not ambiguous. */
+static bool startup_is_word(struct span value, const char *word, size_t least)
+{
+	size_t n = strlen(word);
+	return value.n >= least && value.n <= n &&
+	       span_ieq(value, span_make((const uint8_t *)word, value.n));
+}
+
+static int startup_set_replication(struct startup *out, struct span value)
+{
+	if (span_eq_str(value, "database")) {
+		out->replication = STARTUP_LOGICAL;
+	} else if (startup_is_word(value, "true", 1) ||
+		   startup_is_word(value, "yes", 1) ||
+		   startup_is_word(value, "on", 2) || span_eq_str(value, "1")) {
+		out->replication = STARTUP_PHYSICAL;
+	} else if (startup_is_word(value, "false", 1) ||
+		   startup_is_word(value, "no", 1) ||
+		   startup_is_word(value, "off", 2) || span_eq_str(value, "0")) {
+		out->replication = STARTUP_NO_REPLICATION;
+	} else {
+		return STARTUP_E_REPLICATION;
+	}
+	return 0;
+}
+
 static void startup_note_param(struct startup *out, const struct startup_param *param)
 {
 	if (span_eq_str(param->name, "user")) {
@@ -108,7 +134,11 @@ int startup_parse(struct span packet, struct startup *out)
 	if (out->database.n == 0) {
 		out->database = out->user;
 	}
-	return out->database.n > STARTUP_NAME_MAX ? STARTUP_E_DATABASE_TOO_LONG : 0;
+	if (out->database.n > STARTUP_NAME_MAX) {
+		return STARTUP_E_DATABASE_TOO_LONG;
+	}
+	struct span replication = startup_param(out, "replication");
+	return replication.p == NULL ? 0 : startup_set_replication(out, replication);
 }
 
 struct span startup_param(const struct startup *startup, const char *name)
@@ -140,6 +170,8 @@ static const struct startup_error_row {
 		"database name is too long" },
 	[STARTUP_E_CANCEL_KEY] = { SQLSTATE_PROTOCOL_VIOLATION,
 		"invalid length of cancel request" },
+	[STARTUP_E_REPLICATION] = { SQLSTATE_INVALID_PARAMETER_VALUE,
+		"invalid value for parameter \"replication\"" },
 	/* clang-format on */
 };
 

@@ -88,6 +88,43 @@ Test(wire_startup, option_names)
 	cr_assert(span_eq_str(s.pq_options[1], "_pq_.c"));
 }
 
+/* T-102: PostgreSQL's booleans, and one word more. */
+Test(wire_startup, replication)
+{
+	static const struct {
+		const char *value;
+		int error;
+		enum startup_replication replication;
+	} values[] = {
+		{ "true", 0, STARTUP_PHYSICAL },
+		{ "T", 0, STARTUP_PHYSICAL },
+		{ "yes", 0, STARTUP_PHYSICAL },
+		{ "on", 0, STARTUP_PHYSICAL },
+		{ "1", 0, STARTUP_PHYSICAL },
+		{ "database", 0, STARTUP_LOGICAL },
+		{ "fal", 0, STARTUP_NO_REPLICATION },
+		{ "n", 0, STARTUP_NO_REPLICATION },
+		{ "of", 0, STARTUP_NO_REPLICATION },
+		{ "0", 0, STARTUP_NO_REPLICATION },
+		{ "", STARTUP_E_REPLICATION, STARTUP_NO_REPLICATION },
+		{ "o", STARTUP_E_REPLICATION, STARTUP_NO_REPLICATION },
+		{ "2", STARTUP_E_REPLICATION, STARTUP_NO_REPLICATION },
+		{ "truee", STARTUP_E_REPLICATION, STARTUP_NO_REPLICATION },
+		{ "DATABASE", STARTUP_E_REPLICATION, STARTUP_NO_REPLICATION },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		uint8_t packet[64] = V30 USER "replication";
+		size_t n = 4 + 7 + sizeof("replication");
+		memcpy(packet + n, values[i].value, strlen(values[i].value));
+		n += strlen(values[i].value) + 2;
+		struct startup s;
+		cr_assert_eq(startup_parse(span_make(packet, n), &s), values[i].error,
+			     "%s", values[i].value);
+		cr_assert_eq(s.replication, values[i].replication, "%s",
+			     values[i].value);
+	}
+}
+
 /* T-09, T-10 */
 Test(wire_startup, cancel)
 {
