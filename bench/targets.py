@@ -11,9 +11,11 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -265,9 +267,13 @@ class Proxy(Target):
             cache=self.settings, log={"level": "warning"})
         if self.redis:
             self.daemon.configure(redis={"timeout": "20ms"})
+        self.configure()
         self.daemon.start()
         self.port = self.daemon.port
         return self
+
+    def configure(self):
+        """More settings, before the start."""
 
     def stop(self):
         self.daemon.stop()
@@ -290,6 +296,23 @@ class RedisHit(Proxy):
 class MemoryHit(Proxy):
     name = "pgrecall L1 hit"
     settings = {"default": "on"}
+
+
+def idle_memory(target, clients=1000, tls=False):
+    """Resident KiB that one more idle, logged-in client costs the proxy.
+
+    The first clients are not counted: they pay for what is allocated once.
+    """
+    held = [wire.Connection(target.port, tls=tls or None).start(database=DATABASE) for _ in range(50)]
+    time.sleep(0.5)
+    before = resident_bytes(target.processes())
+    held += [wire.Connection(target.port, tls=tls or None).start(database=DATABASE) for _ in range(clients)]
+    time.sleep(0.5)
+    after = resident_bytes(target.processes())
+    for conn in held:
+        conn.socket.shutdown(socket.SHUT_RDWR)
+        conn.close()
+    return (after - before) / 1024 / clients
 
 
 TARGETS = [Direct, PgBouncer, Pgpool, Relay, PassThrough, RedisHit, MemoryHit, Floor]
