@@ -50,8 +50,11 @@ bool tls_is_pending(const void *ssl);
 
 /* Whether the stream is encrypted: its handshake is over. */
 bool stream_is_tls(const struct stream *stream);
-/* The same of the certificate that this stream's peer was shown.  Valid while the
- * stream is open; empty without TLS. */
+/* Its version and cipher; NULL without TLS. */
+const char *stream_tls_version(const struct stream *stream);
+const char *stream_tls_cipher(const struct stream *stream);
+/* `tls-server-end-point` of the certificate that this stream's peer was shown.  Valid
+ * while the stream is open; empty without TLS. */
 struct span stream_end_point(const struct stream *stream);
 /* Whether the peer has shown a certificate that ca_file vouches for and that is valid
  * now.  The name in it is not compared with anything. */

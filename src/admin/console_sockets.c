@@ -107,6 +107,17 @@ struct console_socket {
 	uint64_t id;
 };
 
+/* `TLSv1.3/TLS_AES_256_GCM_SHA384`, as PgBouncer begins it. */
+static void console_tls(struct console_rows *rows, const struct stream *stream)
+{
+	char text[128] = "";
+	if (stream_is_tls(stream)) {
+		(void)snprintf(text, sizeof(text), "%s/%s", stream_tls_version(stream),
+			       stream_tls_cipher(stream));
+	}
+	console_text(rows, text);
+}
+
 static void console_socket_row(struct console_job *job, const struct console_socket *s)
 {
 	struct console_rows *rows = &job->rows;
@@ -131,7 +142,7 @@ static void console_socket_row(struct console_job *job, const struct console_soc
 	console_pointer(rows, s->self);
 	console_pointer(rows, s->link);
 	console_number(rows, s->remote_pid);
-	console_text(rows, stream_is_tls(s->stream) ? "TLS" : "");
+	console_tls(rows, s->stream);
 	console_text(rows, s->application_name ? s->application_name : "");
 	console_number(rows, s->n_prepared);
 	console_number(rows, s->id);

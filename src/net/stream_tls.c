@@ -391,6 +391,16 @@ bool stream_is_tls(const struct stream *stream)
 	return stream->tls != NULL && stream->tls->is_up;
 }
 
+const char *stream_tls_version(const struct stream *stream)
+{
+	return stream_is_tls(stream) ? SSL_get_version(stream->tls->ssl) : NULL;
+}
+
+const char *stream_tls_cipher(const struct stream *stream)
+{
+	return stream_is_tls(stream) ? SSL_get_cipher_name(stream->tls->ssl) : NULL;
+}
+
 struct span stream_end_point(const struct stream *stream)
 {
 	if (!stream_is_tls(stream) || stream->tls->tls == NULL) {

@@ -104,6 +104,42 @@ def test_versions_and_alpn(pgrecall, database, version):
         assert ask(conn, "SELECT 1") == [[b"1"]]
 
 
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_coming_back_is_cheap(pgrecall, database, version):
+    """A ticket saves the certificate and its check; a reload ends it."""
+    proxy = pgrecall(tls=True)
+    context = wire.tls_context(proxy.authority.crt, version=version)
+
+    def come(session):
+        conn = wire.Connection(proxy.port)
+        with conn:
+            conn.send(wire.SSL_REQUEST)
+            assert conn.socket.recv(1) == b"S"
+            conn.socket = context.wrap_socket(conn.socket, server_hostname="localhost", session=session)
+            conn.start(database=database.name)
+            assert ask(conn, "SELECT 1") == [[b"1"]]
+            return conn.socket.session_reused, conn.socket.session
+
+    reused, session = come(None)
+    assert not reused
+    reused, session = come(session)
+    assert reused
+    proxy.reload()
+    wait_for(lambda: proxy.metric("config_reloads_total", result="ok") == 1)
+    wait_for(lambda: not come(session)[0])
+
+
+def test_the_console_tells_of_tls(pgrecall, database):
+    proxy = pgrecall(tls="prefer", pgrecall={"admin_users": "tester"})
+    with proxy.connect(database.name), wire.Connection(proxy.port) as console:
+        console.start(user="tester", database="pgbouncer")
+        messages = console.query("SHOW CLIENTS")
+        shown = sorted(value for m in messages if m.kind == "D" for value in m.values()
+                       if value and value.startswith(b"TLSv1"))
+        assert shown and shown[0].startswith(b"TLSv1.3/TLS_")
+        assert len(shown) == 1, "the console's own connection is plain"
+
+
 def test_protocols_can_be_narrowed(pgrecall, database):
     proxy = pgrecall(tls=True, pgrecall={"client_tls_protocols": "tlsv1.2", "client_tls_ecdhcurve": "prime256v1",
                                          "client_tls_ciphers": "ECDHE-ECDSA-AES256-GCM-SHA384"})
