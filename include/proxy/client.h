@@ -15,6 +15,7 @@
 #include "base/span.h"
 #include "net/loop.h"
 #include "net/stream.h"
+#include "proxy/listens.h"
 #include "proxy/replies.h"
 #include "proxy/session.h"
 #include "upstream/pool.h"
@@ -66,6 +67,7 @@ struct client {
 	struct relay *relay;   /* of a replication client, which has no pool; owned */
 	struct session session;
 	struct replies replies; /* ours, waiting for their place */
+	struct listens listens; /* in transaction mode: see proxy/channels.h */
 	struct pool_waiter waiter;
 	struct pool_error wait_error;	/* sqlstate "": none */
 	struct store_fill *lookup_fill; /* of the Redis look-up; owned, or NULL */
@@ -86,6 +88,7 @@ struct client {
 	bool wait_told;	 /* it has had the notice of query_wait_notify */
 	bool login_waits; /* in the pool's queue for its first server connection */
 	bool blocked;	  /* paused until the peers keep up */
+	bool listen_wait; /* paused until the database listens to a channel */
 	bool has_large_unnamed; /* its unnamed statement is on the server alone */
 	bool pins_answered;	/* the last answer told which pins hold */
 	uint8_t pins_told;	/* pins that the metrics know of */

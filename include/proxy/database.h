@@ -62,6 +62,10 @@ bool database_prepared(struct database *database, struct span gid, const uint64_
 		       size_t n);
 /* The tags kept for GID, now the caller's (malloc'ed), or NULL. */
 uint64_t *database_unprepare(struct database *database, struct span gid, size_t *n_out);
+/* Worker number WORKER wants notifications of channel NAME, or (IS_ON false) no more:
+ * proxy/channels.h is told of the outcome, with its ROUND.  False without memory. */
+bool database_want(struct database *database, unsigned worker, uint64_t round,
+		   struct span name, bool is_on);
 /* The state of one database, for /readyz and /healthz. */
 struct database_state {
 	const char *name;

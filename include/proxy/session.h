@@ -38,24 +38,26 @@ struct session {
 	uint8_t pins_new; /* set since the last idle moment */
 	uint8_t pins_end; /* their causes may have ended since then */
 	uint8_t pins_ask; /* to be asked for now: proxy/client_pins.h */
-	char tx_status;	  /* I T E: as the client was last told */
-	bool tx_begun;	  /* BEGIN was sent since the last idle */
-	bool tx_plain;	  /* the open transaction is READ COMMITTED, and only read */
-	bool tx_unread;	  /* something other than reads was sent since the last idle */
-	bool tx_may_end;  /* something that can end a transaction was sent since then */
-	bool tx_partial;  /* what was sent since then may fail, or end with a ROLLBACK,
-			   * after it has committed something */
-	bool tx_local;	  /* SET LOCAL changed how statements are read */
-	bool untrusted;	  /* settings that cannot be followed: no cache */
-	bool unreadable;  /* texts under these settings cannot be scanned: every
-			   * statement counts as a write of everything */
-	bool cache_off;	  /* SET pgrecall.cache = off */
-	bool is_unsure; /* if what was sent fails, some of its settings may yet hold */
-	bool resets;	/* a RESET was sent: the server reports values that are its own,
-			 * not those that the client has logged in with */
-	bool suspect;	/* something ran on the bound server connection that may have
-			 * changed the session: no cache until the connection is released,
-			 * and reset, or until DISCARD ALL.  See plan->suspect */
+	uint8_t
+	    unpinned;	/* those that need no pin: proxy/client_listen.h sees to them */
+	char tx_status; /* I T E: as the client was last told */
+	bool tx_begun;	/* BEGIN was sent since the last idle */
+	bool tx_plain;	/* the open transaction is READ COMMITTED, and only read */
+	bool tx_unread; /* something other than reads was sent since the last idle */
+	bool tx_may_end; /* something that can end a transaction was sent since then */
+	bool tx_partial; /* what was sent since then may fail, or end with a ROLLBACK,
+			  * after it has committed something */
+	bool tx_local;	 /* SET LOCAL changed how statements are read */
+	bool untrusted;	 /* settings that cannot be followed: no cache */
+	bool unreadable; /* texts under these settings cannot be scanned: every
+			  * statement counts as a write of everything */
+	bool cache_off;	 /* SET pgrecall.cache = off */
+	bool is_unsure;	 /* if what was sent fails, some of its settings may yet hold */
+	bool resets;  /* a RESET was sent: the server reports values that are its own,
+		       * not those that the client has logged in with */
+	bool suspect; /* something ran on the bound server connection that may have
+		       * changed the session: no cache until the connection is released,
+		       * and reset, or until DISCARD ALL.  See plan->suspect */
 };
 
 /* Takes a reference of its own to CONTEXT; at most MAX_STATEMENTS are prepared at a

@@ -14,6 +14,7 @@
 #include "base/dlist.h"
 #include "cache/key.h"
 #include "net/stream.h"
+#include "proxy/channels.h"
 #include "upstream/pool.h"
 
 struct auth_queries;
@@ -51,10 +52,11 @@ struct worker {
 	struct key_columns *key_columns; /* shared */
 	struct planner *planner;
 	struct statement_table *statements;
-	struct key key;	      /* of the request at hand */
-	struct dlist clients; /* all of them, the closed ones until the turn ends */
-	struct dlist logins;  /* STARTUP to WELCOME, oldest first */
-	struct dlist waiting; /* WAIT, oldest first */
+	struct key key;		  /* of the request at hand */
+	struct channels channels; /* that clients listen to */
+	struct dlist clients;	  /* all of them, the closed ones until the turn ends */
+	struct dlist logins;	  /* STARTUP to WELCOME, oldest first */
+	struct dlist waiting;	  /* WAIT, oldest first */
 	unsigned n_clients;
 	uint64_t last_client_id;
 	struct timer *tick;

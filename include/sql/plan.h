@@ -21,15 +21,17 @@ enum plan_kind {
 	PLAN_BEGIN,	/* BEGIN, START TRANSACTION */
 	PLAN_COMMIT,	/* COMMIT, END */
 	PLAN_ROLLBACK,	/* ROLLBACK, ABORT */
-	PLAN_SAVEPOINT, /* SAVEPOINT, RELEASE, ROLLBACK TO (is_rollback_to) */
+	PLAN_SAVEPOINT, /* SAVEPOINT, RELEASE, ROLLBACK TO (is_rollback_to); the
+			   savepoint in set_name */
 	PLAN_PREPARE_TX,      /* PREPARE TRANSACTION gid; gid in set_name */
 	PLAN_COMMIT_PREPARED, /* COMMIT PREPARED gid */
 	PLAN_ROLLBACK_PREPARED,
-	PLAN_SET,     /* SET, RESET, DISCARD, set_config(): see set_* */
-	PLAN_SESSION, /* other session state: LISTEN, PREPARE, DECLARE HOLD...; see pins
-		       */
-	PLAN_COPY,    /* COPY ... FROM STDIN is also in writes; COPY TO is a read */
-	PLAN_DDL,     /* changes the catalogue: the whole database moves */
+	PLAN_SET,      /* SET, RESET, DISCARD, set_config(): see set_* */
+	PLAN_LISTEN,   /* the channel in set_name */
+	PLAN_UNLISTEN, /* the same; NULL: all channels */
+	PLAN_SESSION,  /* other session state: PREPARE, DECLARE HOLD...; see pins */
+	PLAN_COPY,     /* COPY ... FROM STDIN is also in writes; COPY TO is a read */
+	PLAN_DDL,      /* changes the catalogue: the whole database moves */
 	PLAN_MULTI, /* several statements in one text: parts[] has one plan for each */
 	PLAN_OTHER, /* EXPLAIN, SHOW, VACUUM, EMPTY...: neither cached nor a write */
 	PLAN_UNPARSED, /* could not be understood: treated as a write of everything */
@@ -156,9 +158,9 @@ struct plan {
 	bool hint_off;	      /* pgrecall(off) */
 	uint64_t fingerprint; /* libpg_query's; 0 when not parsed */
 	const char *normalized; /* text with constants as $n, zero-terminated; owned */
-	char *set_name;	   /* lower case setting name, gid, or the name of the statement
-			    * in DEALLOCATE and EXECUTE; owned,
-			    * may    be NULL */
+	char *set_name;	   /* lower case setting name, gid, channel, savepoint, or the
+			    * name of the statement in DEALLOCATE and EXECUTE; owned,
+			    * may be NULL */
 	char *set_value;   /* decoded value as set_config() takes it; may be NULL */
 	uint16_t n_consts; /* constants in the text */
 	uint16_t n_reads;

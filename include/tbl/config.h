@@ -108,6 +108,12 @@ CONFIG(INT, "pgrecall", "max_client_prepared_statements", max_client_prepared_st
        "Prepared statements that one client may have.")
 CONFIG(SIZE, "pgrecall", "prepared_statements_memory", prepared_statements_memory, "256MB", CONFIG_MB, 1024 * CONFIG_GB, NONE, CF_RELOAD,
        "Memory for the texts of all clients' prepared statements; a Parse over it is refused (53200).")
+CONFIG(INT, "pgrecall", "max_client_channels", max_client_channels, "1000", 1, 1000000, NONE, CF_RELOAD,
+       "Channels that one client may LISTEN to in transaction mode.")
+CONFIG(INT, "pgrecall", "max_database_channels", max_database_channels, "10000", 1, 1000000, NONE, CF_RELOAD,
+       "Channels of one database that pgrecall listens to for its clients.")
+CONFIG(SIZE, "pgrecall", "max_client_notifications", max_client_notifications, "4MB", 256 * CONFIG_KB, CONFIG_GB, NONE, CF_RELOAD,
+       "Bytes that may wait for a client when a notification comes; more, and it is closed.")
 CONFIG(STRING, "pgrecall", "ignore_startup_parameters", ignore_startup_parameters, "", 0, 4096, NONE, CF_RELOAD,
        "Start-up parameters of clients that are dropped, separated by commas.")
 CONFIG(SIZE, "pgrecall", "max_packet_size", max_packet_size, "1073741823", 1024, 2147483647, NONE, CF_RELOAD,

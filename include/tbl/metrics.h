@@ -124,6 +124,14 @@ METRIC(COUNTER, DATABASE, query_cancels, NONE, NONE, NONE, "pgrecall_query_cance
        "Cancel requests forwarded.")
 METRIC(COUNTER, DATABASE, slow_queries, NONE, NONE, NONE, "pgrecall_slow_queries_total",
        "Queries slower than slow_query_threshold (SLOW_QUERY_THRESHOLD).")
+METRIC(GAUGE, PROCESS, listen_channels, NONE, NONE, NONE, "pgrecall_listen_channels",
+       "Channels of all databases that pgrecall listens to for its clients.")
+METRIC(COUNTER, PROCESS, listen_losses, NONE, NONE, NONE, "pgrecall_listen_connection_losses_total",
+       "Connections that were lost while they listened; clients that listened were closed.")
+METRIC(COUNTER, PROCESS, notifications_received, NONE, NONE, NONE, "pgrecall_notifications_received_total",
+       "Notifications received by the connections that listen for clients.")
+METRIC(COUNTER, PROCESS, notifications_sent, NONE, NONE, NONE, "pgrecall_notifications_sent_total",
+       "Notifications sent to clients that listen in transaction mode.")
 METRIC(GAUGE, PROCESS, fingerprints, NONE, NONE, NONE, "pgrecall_fingerprints",
        "Distinct statement shapes held now, over all workers.")
 METRIC(COUNTER, PROCESS, fingerprints_evicted, NONE, NONE, NONE, "pgrecall_fingerprints_evicted_total",

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* Our own questions to a server (catalogue, monitors, "is that backend gone?"): one
+/* Our own questions to a server (catalogue, LISTEN, "is that backend gone?"): one
  * libpq connection on the loop, one question at a time, answers row by row.  Reconnects
  * by itself when a question comes and the connection is gone. */
 
@@ -26,6 +26,15 @@ int asker_new(struct loop *loop, const struct connect_options *options,
 	      uint32_t timeout_ms, struct asker **out) MUST_CHECK;
 /* Pending questions are told "closed" at once; frees itself later.  NULL is fine. */
 void asker_close(struct asker *asker);
+/* A notification of a channel that a question has made the connection LISTEN to. */
+typedef void (*asker_heard_fn)(void *arg, const char *channel, uint32_t pid,
+			       const char *payload);
+/* An established connection is gone, and what it listened to with it.  A question that
+ * was under way is asked once more.  May not close the asker. */
+typedef void (*asker_lost_fn)(void *arg, const char *error);
+/* From now on tells of notifications and of lost connections. */
+void asker_listen(struct asker *asker, asker_heard_fn heard, asker_lost_fn lost,
+		  void *arg);
 /* Queues a question (SQL with $n parameters as text, N_PARAMS at most 8, copied; at
  * most 64 columns).  ROW may be NULL.  DONE comes on a later turn; it may ask again or
  * close the asker, as ROW may.  At most 64 wait; more: -ENOBUFS; closed: -ECANCELED. */

@@ -43,6 +43,7 @@ struct owed {
 	uint8_t copy_begins;   /* Q, E: COPY FROM STDIN that have begun */
 	uint8_t copy_ends;     /* Q, E: CopyDone and CopyFail that were sent for it; S:
 				  that had been sent when it was */
+	uint16_t n_done;       /* Q of several statements: those that were completed */
 	struct query *query;   /* E and Q: metrics, slow log, capture; owned, or NULL */
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
 	struct statement *statement; /* B, D: of the statement, when it is known; a

@@ -73,9 +73,11 @@ struct server {
 	bool unsynced;		 /* extended messages were sent since the last Sync */
 	bool copy_in;		 /* the server is reading CopyData */
 	bool suspect; /* something ran that may have changed the session: check it */
-	bool dirty;   /* close it instead of using it again */
-	bool spent;   /* the same once nobody is bound and nothing is owed: it has what
-		       * DISCARD ALL does not take back */
+	bool listens; /* LISTEN was sent: UNLISTEN * before the next client */
+	bool unlistening; /* which is under way */
+	bool dirty;	  /* close it instead of using it again */
+	bool spent; /* the same once nobody is bound and nothing is owed: it has what
+		     * DISCARD ALL does not take back */
 	bool rolled_back;     /* the last command tag was ROLLBACK */
 	bool proven;	      /* it has been fit for use once */
 	bool is_away;	      /* between two workers: on no loop and in no list */

@@ -139,6 +139,14 @@ struct message_parameter {
 int message_read_parameter_status(struct span body,
 				  struct message_parameter *out) MUST_CHECK;
 
+struct message_notification {
+	uint32_t pid; /* of the backend that notified */
+	struct span channel;
+	struct span payload;
+};
+int message_read_notification(struct span body,
+			      struct message_notification *out) MUST_CHECK;
+
 /* 'I' idle, 'T' in a transaction, 'E' in a failed one. */
 int message_read_ready(struct span body, uint8_t *status) MUST_CHECK;
 

@@ -61,6 +61,8 @@ void writer_auth_ok(struct buf *buf);
 void writer_negotiate_version(struct buf *buf, uint16_t minor, const struct span *names,
 			      size_t n_names);
 void writer_parameter_status(struct buf *buf, struct span name, struct span value);
+void writer_notification(struct buf *buf, uint32_t pid, struct span channel,
+			 struct span payload);
 /* KEY has 4 to 256 bytes. */
 void writer_key_data(struct buf *buf, uint32_t pid, struct span key);
 /* STATUS is 'I', 'T' or 'E'. */

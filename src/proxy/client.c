@@ -178,6 +178,7 @@ void client_refind(struct client *client)
 	struct database *found =
 	    database_find(client->worker->proxy->databases, span_str(shared->database),
 			  span_str(shared->user), password);
+	bool is_moved = found != NULL && found != client->database;
 	if (found != NULL) {
 		client->database = found;
 	}
@@ -185,6 +186,10 @@ void client_refind(struct client *client)
 		explicit_bzero(password, strlen(password));
 	}
 	free(password);
+	if (is_moved && client->listens.n > 0) {
+		/* what it listened to is on another server */
+		client_close(client, CLIENT_CLOSE_LISTEN_LOST);
+	}
 }
 
 static size_t client_bytes(struct stream *stream, struct span in)
@@ -275,6 +280,7 @@ void client_accept(struct worker *worker, int fd, const char *peer)
 	dlist_init(&client->link);
 	dlist_init(&client->timed);
 	replies_init(&client->replies);
+	listens_init(&client->listens);
 	loop_task_init(&client->free_task, client_free);
 	client->login = login_new();
 	if (client->login == NULL ||
@@ -354,6 +360,7 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 	cancel_forget(client);
 	client_tell_bytes(client);
 	stream_close(&client->stream);
+	listens_fini(&client->listens);
 	client_abandon(client);
 	client->session.pins = 0;
 	client_count_pins(client);

@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "proxy/client.h"
 #include "proxy/client_forward.h"
+#include "proxy/client_listen.h"
 #include "proxy/client_send.h"
 #include "proxy/client_steps.h"
 #include "proxy/client_unit.h"
@@ -165,6 +166,10 @@ size_t client_bind_portal(struct client *client, struct span in,
 				   .statement = statement,
 				   .bind = is_whole ? &bind : NULL };
 	query_plan(client, &request);
+	bool is_answered;
+	if (!client_listen_may_bind(client, request.plan, bind.portal, &is_answered)) {
+		return is_answered ? frame->size : 0;
+	}
 	client_note_bound(client, &request, bind.portal);
 	client_set_portal(client, bind.portal, request.plan, false);
 	(void)client_send_bind(client, frame, &bind, statement);

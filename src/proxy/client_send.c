@@ -280,6 +280,9 @@ void client_note_statement(struct client *client, const struct request *request,
 {
 	struct operands from = query_operands(request);
 	writes_add(&client->session.writes, request->plan, &from);
+	if (request->plan->pins & PIN_LISTEN) {
+		client->server->listens = true;
+	}
 	if (is_executed) {
 		session_sent(&client->session, request->plan, client->server->context);
 		/* a library stays loaded, and a temporary schema stays a backend's */

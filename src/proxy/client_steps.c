@@ -31,6 +31,7 @@
 #include "proxy/client_extended.h"
 #include "proxy/client_find.h"
 #include "proxy/client_large.h"
+#include "proxy/client_listen.h"
 #include "proxy/client_send.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
@@ -221,6 +222,15 @@ static size_t client_query(struct client *client, struct span in,
 	if ((client->server == NULL || client->server->owed.n == 0) &&
 	    client_deallocate(client, request.plan)) {
 		return frame->size;
+	}
+	struct pool_error refusal;
+	enum listen_ready ready = client_listen_prepare(client, request.plan, &refusal);
+	if (ready == LISTEN_WAITS) {
+		return 0;
+	}
+	if (ready == LISTEN_REFUSED) {
+		client_fail_batch(client, refusal.sqlstate, refusal.message);
+		return client_sync(client, in, frame); /* and ReadyForQuery */
 	}
 	enum acquired acquired = client_acquire(client);
 	if (acquired == ACQUIRE_WAITS) {
@@ -442,15 +452,17 @@ void client_release(struct client *client)
 	server->suspect = server->suspect || session->suspect;
 	session->suspect = false;
 	client_move(client, CLIENT_IDLE);
-	if (client->refind) {
-		client_refind(client);
-	}
-	if (server->suspect || server->spent || server->cancel != NULL) {
+	client_listen_tell(client, true);
+	if (server->suspect || server->listens || server->spent ||
+	    server->cancel != NULL) {
 		server_reset(server);
 	} else {
 		pool_give(server->pool, server);
 	}
 	client_unblock(client); /* the server, which would have, is somebody else's */
+	if (client->refind) {
+		client_refind(client); /* may close it */
+	}
 }
 
 void client_after_transaction(struct client *client)
@@ -460,6 +472,10 @@ void client_after_transaction(struct client *client)
 	if (server->tx_status == 'I') {
 		plan_unref(steal(&client->portal_plan));
 		client->tx_since_ns = client->since_ns;
+		client_listen_tell(client, true);
+		if (!client->listen_wait) {
+			listens_settle(&client->listens);
+		}
 	}
 	client_release(client);
 	if (client->refind && client_is_open(client)) {

@@ -10,6 +10,7 @@
 #include "proxy/client.h"
 #include "proxy/client_find.h"
 #include "proxy/client_forward.h"
+#include "proxy/client_listen.h"
 #include "proxy/client_send.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
@@ -123,6 +124,11 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 	}
 	if (request.plan == NULL) {
 		query_plan(client, &request);
+	}
+	bool is_answered;
+	if (!client_listen_may_bind(client, request.plan, unit->bind.portal,
+				    &is_answered)) {
+		return is_answered ? unit->size : 0;
 	}
 	unit_forward(client, unit, &request, &fill, route);
 	return unit->size;

@@ -206,6 +206,7 @@ static void database_tend_asker(struct database *database, const struct config *
 	pthread_mutex_unlock(&database->lock);
 	if ((is_reload || is_new) && database_compose(database, config)) {
 		database_close_asker(database);
+		database_listen_login(database);
 	}
 	if (database->asker != NULL || database->options.user == NULL) {
 		return;
@@ -281,6 +282,7 @@ void databases_tick(struct databases *databases)
 	     database != NULL; database = databases_next(databases, database)) {
 		uint64_t now_ns = clock_now_ns();
 		database_tend_asker(database, config, is_reload, now_ns);
+		database_listen_tick(database, config, now_ns);
 		database_limbo_ask(database, now_ns);
 		database_read_if_due(database, config, now_ns);
 		database_ping(database, config, now_ns);
@@ -326,6 +328,7 @@ static void database_free(struct database *database)
 	require(database->asker == NULL && database->reading == NULL);
 	catalog_unref(database->catalog);
 	database_limbo_fini(database);
+	database_listen_fini(database);
 	database_prepared_fini(database);
 	database_digest_fini(&database->digest);
 	connect_options_fini(&database->options);
@@ -350,6 +353,7 @@ static struct database *database_new(struct databases *databases, struct span na
 	pthread_mutex_init(&database->lock, NULL);
 	dlist_init(&database->link);
 	database_limbo_init(database);
+	database_listen_init(database);
 	database_prepared_init(database);
 	database->name = strndup((const char *)name.p, name.n);
 	if (database->name == NULL) {
@@ -484,6 +488,7 @@ void databases_stop(struct databases *databases)
 	for (struct database *database = databases_next(databases, NULL);
 	     database != NULL; database = databases_next(databases, database)) {
 		database_close_asker(database);
+		database_listen_stop(database);
 	}
 }
 

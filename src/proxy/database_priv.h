@@ -57,6 +57,7 @@ struct database {
 	uint64_t changed_ns; /* the last DDL */
 	uint64_t unread_ns;  /* the first DDL that no reading has begun after; or 0 */
 	struct dlist new_limbo; /* struct limbo, from the workers */
+	struct dlist new_wants; /* struct want, from the workers */
 	struct map prepared;	/* struct prepared by gid */
 	/* the main thread's */
 	struct connect_options options; /* copied; user NULL: we may not ask */
@@ -69,6 +70,12 @@ struct database {
 	struct database_digest digest; /* of `catalog` */
 	uint64_t read_ns;	       /* when it was read last; 0: never */
 	uint64_t retry_ns;	       /* no reading before */
+	struct asker *ear;	       /* the connection that listens, or NULL */
+	struct map wanted;	       /* struct wanted by channel */
+	struct dlist due;	       /* of them: to LISTEN or UNLISTEN */
+	unsigned n_asked;	       /* of them: the question is under way */
+	bool is_unsettled;	       /* the connection was lost */
+	uint64_t heard_ns;	       /* when a channel was wanted last */
 	struct dlist limbo;
 	bool is_asking_limbo;
 	uint64_t limbo_ns; /* no question before */
@@ -106,6 +113,15 @@ void database_read_if_due(struct database *database, const struct config *config
 void database_limbo_init(struct database *database);
 void database_limbo_fini(struct database *database);
 void database_limbo_ask(struct database *database, uint64_t now_ns);
+
+/* database_listen.c, on the main thread */
+void database_listen_init(struct database *database);
+void database_listen_stop(struct database *database);
+void database_listen_fini(struct database *database);
+void database_listen_tick(struct database *database, const struct config *config,
+			  uint64_t now_ns);
+/* The options have changed: the next connection is made with them. */
+void database_listen_login(struct database *database);
 
 /* database_prepared.c */
 void database_prepared_init(struct database *database);

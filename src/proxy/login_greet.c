@@ -138,6 +138,7 @@ static void login_greet(struct client *client, struct welcome *welcome,
 	}
 	session_init(&client->session, context,
 		     worker->config->max_client_prepared_statements);
+	client->session.unpinned = client->session_mode ? 0 : PIN_LISTEN;
 	context_unref(context);
 	struct buf out;
 	buf_init(&out, LOGIN_OUT_MAX);

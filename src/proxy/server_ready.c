@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "base/metrics.h"
 #include "proxy/client.h"
+#include "proxy/client_listen.h"
 #include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
@@ -36,6 +37,18 @@ static void server_count_transaction(struct server *server, bool rolled_back)
 	client->tx_since_ns = server->query_sent_ns;
 }
 
+/* LISTEN and UNLISTEN of the transaction take effect, and what was heard meanwhile goes
+ * in front of the ReadyForQuery, where PostgreSQL puts it. */
+static void server_end_listens(struct walk *walk, const struct owed *head, bool ok)
+{
+	struct client *client = walk->server->client;
+	client_listen_end(client, ok);
+	if (!(head->flags & OWED_SWALLOW) && !dlist_is_empty(&client->listens.held)) {
+		walk_flush(walk);
+		client_listen_tell(client, walk->server->owed.n == 1);
+	}
+}
+
 enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
@@ -51,6 +64,9 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 	if (!server_commit_decide(server, head, !rolled_back)) {
 		return HOLD;
 	}
+	if (status == 'I' && server->client != NULL) {
+		server_end_listens(walk, head, !rolled_back);
+	}
 	uint8_t flags = head->flags;
 	bool failed = head->failed;
 	server->rolled_back = false;
@@ -58,7 +74,7 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 	server->copy_in = false;
 	server_item_done(walk);
 	server_send_replies(walk, flags & OWED_SWALLOW ? 0 : frame->size);
-	if (failed && server->reset_sent) {
+	if (failed && (server->reset_sent || server->unlistening)) {
 		server_close(server, SERVER_CLOSE_RESET_FAILED);
 		return CLOSED;
 	}
@@ -184,10 +200,18 @@ enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
 			head->query->capture->bad = true;
 		}
 	}
-	if (head->kind == 'E') {
-		if (!server_commit_decide(server, head, !server->rolled_back)) {
-			return HOLD;
-		}
+	bool is_execute = head->kind == 'E';
+	if (is_execute && !server_commit_decide(server, head, !server->rolled_back)) {
+		return HOLD;
+	}
+	struct span tag;
+	if (!swallow && server->client != NULL &&
+	    message_read_command_complete(frame->body, &tag) == 0 &&
+	    !client_listen_done(server->client, head, tag) &&
+	    server->state == SERVER_CLOSING) {
+		return CLOSED;
+	}
+	if (is_execute) {
 		server_item_done(walk);
 		server_send_replies(walk, swallow ? 0 : frame->size);
 	}

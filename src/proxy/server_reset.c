@@ -245,6 +245,13 @@ void server_reset(struct server *server)
 		server_send_reset_query(server);
 		return;
 	}
+	if (server->unlistening) {
+		server->listens = server->unlistening = false;
+	} else if (server->listens) {
+		server->unlistening = true;
+		(void)server_send(server, SPAN_LIT("UNLISTEN *"), 0);
+		return;
+	}
 	server_move(server, SERVER_BUSY);
 	pool_give(server->pool, server);
 }

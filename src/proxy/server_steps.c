@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "proxy/client.h"
+#include "proxy/client_listen.h"
 #include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
@@ -201,14 +202,26 @@ static enum verdict server_on_parameter(struct walk *walk, const struct frame *f
 	return SWALLOW;
 }
 
-/* Notices, parameters, notifications: anywhere, also between two queries (T-82). */
+/* What the client hears of its channels comes from the connection that listens for all
+ * of them; what else comes is of a LISTEN of its own. */
+static enum verdict server_on_notification(struct walk *walk, const struct frame *frame)
+{
+	const struct client *client = walk->server->client;
+	struct message_notification m;
+	return client != NULL && message_read_notification(frame->body, &m) == 0 &&
+		       client_listen_knows(client, m.channel)
+		   ? SWALLOW
+		   : PASS;
+}
+
+/* Notices and parameters: anywhere, also between two queries (T-82). */
 static enum verdict server_on_async(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
 	struct owed *head = owed_head(&server->owed);
 	/* what comes while a query is answered, or its Parse and Bind, belongs to it;
 	 * such an answer is never stored (T-128) */
-	for (uint32_t i = 0; i < server->owed.n && frame->type != 'A'; i++) {
+	for (uint32_t i = 0; i < server->owed.n; i++) {
 		struct owed *item = owed_at(&server->owed, i);
 		if (item->query != NULL && item->query->capture != NULL) {
 			item->query->capture->bad = true;
@@ -279,9 +292,10 @@ static enum verdict server_step(struct walk *walk, const struct frame *frame)
 	case 'H':
 	case 'W':
 		return server_on_copy(walk, frame);
+	case 'A':
+		return server_on_notification(walk, frame);
 	case 'N':
 	case 'S':
-	case 'A':
 		return server_on_async(walk, frame);
 	default:
 		server_close(walk->server, SERVER_CLOSE_PROTOCOL);

@@ -327,7 +327,7 @@ static void session_sent_multi(struct session *session, const struct plan *plan)
 void session_sent(struct session *session, const struct plan *plan,
 		  struct context *server)
 {
-	session_pin(session, plan->pins);
+	session_pin(session, plan->pins & (uint8_t)~session->unpinned);
 	session->pins_end |= plan->ends;
 	/* what a text that we cannot read did to the session is undone when the server
 	 * connection is released */
@@ -382,6 +382,8 @@ void session_sent(struct session *session, const struct plan *plan,
 	case PLAN_PREPARE_TX:
 	case PLAN_COMMIT_PREPARED:
 	case PLAN_ROLLBACK_PREPARED:
+	case PLAN_LISTEN:
+	case PLAN_UNLISTEN:
 	case PLAN_SESSION:
 	case PLAN_COPY:
 	case PLAN_DDL:

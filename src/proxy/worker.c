@@ -409,6 +409,7 @@ static void worker_on_tick(void *arg)
 	worker_check_clients(worker, now);
 	server_reset_tick(worker);
 	auth_queries_tick(worker->auth_queries);
+	channels_tick(worker);
 	worker_tell(worker);
 	worker_check_phase(worker);
 }
@@ -523,6 +524,7 @@ int worker_new(struct proxy *proxy, unsigned index, struct worker **out)
 	dlist_init(&worker->clients);
 	dlist_init(&worker->logins);
 	dlist_init(&worker->waiting);
+	channels_init(&worker->channels);
 	int r = worker_init(worker);
 	if (r < 0) {
 		return r; /* start-up: the process ends */
@@ -589,6 +591,7 @@ void worker_free(struct worker *worker)
 	loop_free(worker->loop);
 	stream_group_fini(&worker->group);
 	auth_queries_free(worker->auth_queries);
+	channels_fini(&worker->channels);
 	planner_free(worker->planner);
 	statement_table_free(worker->statements);
 	key_fini(&worker->key);

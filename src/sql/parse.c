@@ -140,8 +140,11 @@ static void parse_transaction(struct parse *parse, const struct node *node)
 	     strcmp(isolation, "read uncommitted") == 0);
 	st->is_rollback_to = node_enum_is(node, "kind", "TRANS_STMT_ROLLBACK_TO");
 	st->commit_chain = node_bool(node, "chain");
-	if (*node_str(node, "gid") != '\0') {
-		st->set_name = node_str(node, "gid");
+	static const char *const names[] = { "gid", "savepoint_name" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (*node_str(node, names[i]) != '\0') {
+			st->set_name = node_str(node, names[i]);
+		}
 	}
 }
 
@@ -225,10 +228,17 @@ static void parse_code(struct parse *parse, const struct node *node)
 static void parse_listen(struct parse *parse, const struct node *node)
 {
 	struct statement *st = parse->st;
+	const char *channel = node_str(node, "conditionname");
+	bool is_listen = node_is(node, "ListenStmt");
 	st->has_listen = true;
-	st->kind = node_is(node, "NotifyStmt") ? PLAN_OTHER : PLAN_SESSION;
-	st->pins |= node_is(node, "ListenStmt") ? PIN_LISTEN : 0;
-	st->ends |= node_is(node, "UnlistenStmt") ? PIN_LISTEN : 0;
+	st->kind = PLAN_OTHER;
+	if (node_is(node, "NotifyStmt")) {
+		return;
+	}
+	st->kind = is_listen ? PLAN_LISTEN : PLAN_UNLISTEN;
+	st->pins |= is_listen ? PIN_LISTEN : 0;
+	st->ends |= is_listen ? 0 : PIN_LISTEN;
+	st->set_name = *channel != '\0' ? channel : NULL;
 }
 
 static void parse_load(struct parse *parse, const struct node *node)

@@ -76,6 +76,9 @@ struct asker {
 	uint64_t backoff_ms;  /* 0: the last connection was fine */
 	uint64_t next_try_ms; /* clock_now_ms() */
 	char sqlstate[6];     /* of the last error; "": none known */
+	asker_heard_fn heard; /* of notifications; NULL: nobody asks for them */
+	asker_lost_fn lost;
+	void *listen_arg;
 	struct loop_task free_task;
 };
 
@@ -192,6 +195,9 @@ static void asker_lost(struct asker *asker, const char *text)
 	(void)snprintf(error, sizeof(error), "%.*s", (int)strcspn(text, "\r\n"), text);
 	asker_disconnect(asker);
 	asker_set_sqlstate(asker->sqlstate, sizeof(asker->sqlstate), NULL);
+	if (asker->lost != NULL && (was == ASKER_READY || was == ASKER_BUSY)) {
+		asker->lost(asker->listen_arg, error);
+	}
 	struct question *q = was == ASKER_BUSY ? asker_first(asker) : NULL;
 	if (was == ASKER_SETUP) {
 		asker_back_off(asker);
@@ -307,12 +313,27 @@ static void asker_read(struct asker *asker)
 			return;
 		}
 	}
-	PQfreeNotify(PQnotifies(asker->conn));
+}
+
+/* What asker_read() has read, whatever it did then: an answer and notifications may
+ * come together, and nothing else would wake us up. */
+static void asker_read_notifications(struct asker *asker)
+{
+	PGnotify *notify;
+	while (asker->conn != NULL && (notify = PQnotifies(asker->conn)) != NULL) {
+		if (asker->heard != NULL) {
+			asker->heard(asker->listen_arg, notify->relname,
+				     (uint32_t)notify->be_pid, notify->extra);
+		}
+		PQfreemem(notify);
+	}
 }
 
 static void asker_on_watch(void *arg, int events, int err)
 {
-	asker_read(arg);
+	struct asker *asker = arg;
+	asker_read(asker);
+	asker_read_notifications(asker);
 }
 
 /* Sending */
@@ -469,6 +490,15 @@ void asker_close(struct asker *asker)
 	asker_set_sqlstate(asker->sqlstate, sizeof(asker->sqlstate), NULL);
 	asker_finish_all(asker, "closed");
 	loop_task_add(asker->loop, &asker->free_task);
+}
+
+void asker_listen(struct asker *asker, asker_heard_fn heard, asker_lost_fn lost,
+		  void *arg)
+{
+	require(asker != NULL && heard != NULL && lost != NULL);
+	asker->heard = heard;
+	asker->lost = lost;
+	asker->listen_arg = arg;
 }
 
 int asker_ask(struct asker *asker, const char *sql, const char *const *params,

@@ -63,6 +63,15 @@ int message_read_parameter_status(struct span body, struct message_parameter *ou
 	return reader_at_end(&r) ? 0 : MESSAGE_E_MALFORMED;
 }
 
+int message_read_notification(struct span body, struct message_notification *out)
+{
+	struct reader r = reader_make(body);
+	out->pid = reader_u32(&r);
+	out->channel = reader_cstr(&r);
+	out->payload = reader_cstr(&r);
+	return reader_at_end(&r) ? 0 : MESSAGE_E_MALFORMED;
+}
+
 int message_read_ready(struct span body, uint8_t *status)
 {
 	struct reader r = reader_make(body);

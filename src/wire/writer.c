@@ -149,6 +149,16 @@ void writer_parameter_status(struct buf *buf, struct span name, struct span valu
 	writer_end(buf, start);
 }
 
+void writer_notification(struct buf *buf, uint32_t pid, struct span channel,
+			 struct span payload)
+{
+	size_t start = writer_begin(buf, BACKEND_NOTIFICATION);
+	buf_append_u32(buf, pid);
+	writer_string(buf, channel);
+	writer_string(buf, payload);
+	writer_end(buf, start);
+}
+
 void writer_key_data(struct buf *buf, uint32_t pid, struct span key)
 {
 	require(key.n >= 4 && key.n <= 256);

@@ -91,6 +91,16 @@ static void check_small_frontend(struct span body, struct buf *buf)
 	(void)message_read_password(body, &text);
 }
 
+static void check_notification(struct span body, struct buf *buf)
+{
+	struct message_notification m;
+	buf_reset(buf);
+	if (message_read_notification(body, &m) == 0) {
+		writer_notification(buf, m.pid, m.channel, m.payload);
+		require(span_eq(written_body(buf, BACKEND_NOTIFICATION), body));
+	}
+}
+
 static void check_backend(struct span body)
 {
 	struct message_error error;
@@ -119,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_bind(body, &buf);
 	check_small_frontend(body, &buf);
 	check_backend(body);
+	check_notification(body, &buf);
 	buf_fini(&buf);
 	return 0;
 }

@@ -170,7 +170,7 @@ def test_a_table_hidden_behind_our_back(pgrecall, database, mode):
             assert len(values(two, sql)) == 1
             return proxy.metric("queries_total", route="l1_hit") > before
 
-        one.query("LISTEN something")  # keeps its connection in transaction mode, too
+        one.query("SELECT pg_advisory_lock(4)")  # keeps its connection in transaction mode, too
         wait_for(is_cached, 10, "a hit")
         one.query("DO $$ BEGIN CREATE TEMP TABLE channels (id int, name text); END $$")
         wait_for(is_cached, 10, "a hit")

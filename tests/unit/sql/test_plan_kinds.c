@@ -23,9 +23,9 @@ Test(plan_kinds, transactions)
 		{ "END AND CHAIN", "COMMIT !NOT_SELECT chain" },
 		{ "ROLLBACK", "ROLLBACK !NOT_SELECT" },
 		{ "ABORT", "ROLLBACK !NOT_SELECT" },
-		{ "SAVEPOINT a", "SAVEPOINT !NOT_SELECT" },
-		{ "RELEASE a", "SAVEPOINT !NOT_SELECT" },
-		{ "ROLLBACK TO a", "SAVEPOINT !NOT_SELECT back_to" },
+		{ "SAVEPOINT a", "SAVEPOINT !NOT_SELECT a" },
+		{ "RELEASE a", "SAVEPOINT !NOT_SELECT a" },
+		{ "ROLLBACK TO a", "SAVEPOINT !NOT_SELECT a back_to" },
 		{ "PREPARE TRANSACTION 'it''s'", "PREPARE_TX !NOT_SELECT it's" },
 		{ "COMMIT PREPARED 'a'", "COMMIT_PREPARED !NOT_SELECT a" },
 		{ "COMMIT PREPARED 'b'", "COMMIT_PREPARED !NOT_SELECT b" },
@@ -77,8 +77,13 @@ Test(plan_kinds, settings)
 Test(plan_kinds, session)
 {
 	static const struct plan_case cases[] = {
-		{ "LISTEN a", "SESSION !NOT_SELECT notifies pin:listen" },
-		{ "UNLISTEN *", "SESSION !NOT_SELECT notifies" },
+		{ "LISTEN a", "LISTEN !NOT_SELECT a notifies pin:listen" },
+		{ "LISTEN \"A b\"\"c\"", "LISTEN !NOT_SELECT A b\"c notifies pin:listen" },
+		{ "UNLISTEN a", "UNLISTEN !NOT_SELECT a notifies" },
+		{ "UNLISTEN *", "UNLISTEN !NOT_SELECT notifies" },
+		{ "LISTEN a; UNLISTEN *",
+		  "MULTI !NOT_SELECT notifies pin:listen / LISTEN !NOT_SELECT a notifies pin:listen"
+		  " / UNLISTEN !NOT_SELECT notifies" },
 		{ "NOTIFY a, 'x'", "OTHER !NOT_SELECT notifies" },
 		{ "SELECT pg_notify('a', 'x')", "READ !VOLATILE_FUNCTION notifies" },
 		{ "PREPARE p AS SELECT $1", "SESSION !NOT_SELECT pin:prepare" },
@@ -142,7 +147,7 @@ Test(plan_kinds, ddl_and_other)
 		  "MULTI !NOT_SELECT / READ !NO_RULE / WRITE !WRITE plain(1=7) / COMMIT !NOT_SELECT" },
 		{ "SET a.b = 1; SET a.b = 2; LISTEN x",
 		  "MULTI !NOT_SELECT notifies pin:listen / SET !NOT_SELECT value a.b<1> / SET !NOT_SELECT value a.b<2>"
-		  " / SESSION !NOT_SELECT notifies pin:listen" },
+		  " / LISTEN !NOT_SELECT x notifies pin:listen" },
 		{ "SELECT 1; CALL p()", "MULTI !NOT_SELECT all suspect / READ !NO_RULE / WRITE !WRITE all suspect" },
 	};
 	struct catalog *catalog = fixture_database();

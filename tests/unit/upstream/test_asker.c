@@ -22,6 +22,8 @@ struct talk {
 	bool close_at_done;
 	bool ask_again;
 	bool is_late;
+	int n_heard;
+	int n_lost;
 	char rows[512];	 /* values, with commas and semicolons */
 	char error[256]; /* of the last answer */
 };
@@ -377,5 +379,65 @@ Test(asker, may_be_closed_in_a_row_or_an_answer, .timeout = 30)
 	ask(&talk, "SELECT 1");
 	run(&talk, 2);
 	cr_assert_eq(talk.n_done, 2);
+	end(&talk);
+}
+
+static void on_heard(void *arg, const char *channel, uint32_t pid, const char *payload)
+{
+	struct talk *talk = arg;
+	talk->n_heard++;
+	cr_assert_neq(pid, 0);
+	size_t len = strlen(talk->rows);
+	(void)snprintf(talk->rows + len, sizeof(talk->rows) - len, "%s=%s;", channel,
+		       payload);
+	loop_stop(talk->loop);
+}
+
+static void on_lost(void *arg, const char *error)
+{
+	struct talk *talk = arg;
+	talk->n_lost++;
+	cr_assert_neq(error[0], '\0');
+}
+
+Test(asker, hears_notifications, .timeout = 30)
+{
+	struct talk talk;
+	struct talk other;
+	begin(&talk);
+	begin(&other);
+	asker_listen(talk.asker, on_heard, on_lost, &talk);
+	cr_assert_not(asker_is_connected(talk.asker));
+	expect(&talk, "LISTEN \"a b\"", "");
+	cr_assert(asker_is_connected(talk.asker));
+	/* with the answer to a question of its own, and without one */
+	talk.rows[0] = '\0';
+	ask(&talk, "SELECT pg_notify('a b', 'x')");
+	run(&talk, 1);
+	if (talk.n_heard == 0) {
+		run_for(&talk, 5000);
+	}
+	cr_assert_eq(talk.n_heard, 1);
+	cr_assert_str_eq(talk.rows, ";a b=x;");
+	expect(&other, "SELECT pg_notify('a b', 'y')", ";");
+	run_for(&talk, 5000);
+	cr_assert_eq(talk.n_heard, 2);
+	cr_assert_str_eq(talk.rows, ";a b=x;a b=y;");
+	end(&talk);
+	end(&other);
+}
+
+Test(asker, tells_that_it_has_lost_its_connection, .timeout = 30)
+{
+	struct talk talk;
+	begin(&talk);
+	asker_listen(talk.asker, on_heard, on_lost, &talk);
+	expect(&talk, "SELECT 1", "1;");
+	ask(&talk, "SELECT pg_terminate_backend(pg_backend_pid())");
+	run(&talk, 1);
+	int n_lost = talk.n_lost; /* two when it was asked again */
+	cr_assert(n_lost == 1 || n_lost == 2);
+	expect(&talk, "SELECT 2", "2;");
+	cr_assert_eq(talk.n_lost, n_lost);
 	end(&talk);
 }

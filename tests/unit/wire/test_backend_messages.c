@@ -52,6 +52,22 @@ Test(wire_backend_messages, parameter_status)
 	cr_assert_neq(message_read_parameter_status(SPAN_LIT("a\0b\0c"), &m), 0);
 }
 
+Test(wire_backend_messages, notification)
+{
+	struct message_notification m;
+	cr_assert_eq(message_read_notification(SPAN_LIT("\0\0\1\2jobs\0a b\0"), &m), 0);
+	cr_assert_eq(m.pid, 258);
+	cr_assert(span_eq_str(m.channel, "jobs") && span_eq_str(m.payload, "a b"));
+	cr_assert_eq(message_read_notification(SPAN_LIT("\0\0\0\1x\0\0"), &m), 0);
+	cr_assert_eq(m.payload.n, 0);
+	const struct span bad[] = { SPAN_LIT(""), SPAN_LIT("\0\0\0\1"),
+				    SPAN_LIT("\0\0\0\1x\0"), SPAN_LIT("\0\0\0\1x\0y"),
+				    SPAN_LIT("\0\0\0\1x\0y\0z") };
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		cr_assert_neq(message_read_notification(bad[i], &m), 0, "%zu", i);
+	}
+}
+
 Test(wire_backend_messages, ready)
 {
 	uint8_t status;
