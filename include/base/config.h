@@ -26,6 +26,10 @@ struct config_private;
 #define CONFIG_MB   (1024 * CONFIG_KB)
 #define CONFIG_GB   (1024 * CONFIG_MB)
 
+/* Bytes of a cached result at most: encrypted for a client that does not read, it must
+ * fit behind what its stream has queued already (net/stream.h). */
+#define CONFIG_MAX_RESULT (32 * CONFIG_MB)
+
 #define CONFIG_MAX_DATABASES 10000
 #define CONFIG_MAX_USERS     10000
 #define CONFIG_MAX_RULES     1000

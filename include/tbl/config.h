@@ -197,7 +197,7 @@ CONFIG(SIZE, "cache", "l1_size", l1_size, "256MB", 0, 1024 * CONFIG_GB, NONE, CF
        "Memory for cached results in this process; 0 means none.")
 CONFIG(INT, "cache", "l1_shards", l1_shards, "16", 1, 1024, NONE, 0,
        "Parts of the memory cache with a lock each; a power of two.")
-CONFIG(SIZE, "cache", "max_result_size", max_result_size, "1MB", 1, CONFIG_GB, NONE, CF_RELOAD,
+CONFIG(SIZE, "cache", "max_result_size", max_result_size, "1MB", 1, CONFIG_MAX_RESULT, NONE, CF_RELOAD,
        "Largest result that is cached.")
 CONFIG(SIZE, "cache", "max_key_size", max_key_size, "64kB", 256, 16 * CONFIG_MB, NONE, CF_RELOAD,
        "Largest key (statement shape, parameters and settings) that is cached.")

@@ -187,8 +187,8 @@ static void rule_max_size(struct config_build *build, struct config_rule *rule,
 			  struct span value)
 {
 	if (!config_parse_size(value, &rule->max_size) || rule->max_size == 0 ||
-	    rule->max_size > CONFIG_GB) {
-		config_build_error(build, "max_size: must be a size from 1 to 1GB");
+	    rule->max_size > CONFIG_MAX_RESULT) {
+		config_build_error(build, "max_size: must be a size from 1 to 32MB");
 	}
 }
 
