@@ -93,6 +93,7 @@ struct client {
 	bool pins_answered;	/* the last answer told which pins hold */
 	uint8_t pins_told;	/* pins that the metrics know of */
 	bool settings_wait;	/* paused until the server has taken its settings */
+	bool cancel_late;	/* cancelled while its settings were being set */
 	bool told_fatal;	/* a FATAL error has been passed on */
 	bool groups_ok;		/* since settings are pending: a group succeeded, ... */
 	bool groups_failed;	/* ... a group failed */

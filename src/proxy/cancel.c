@@ -113,6 +113,17 @@ struct cancel_order { /* on its way to the client's worker */
 	uint64_t client_id;
 };
 
+/* While the server takes the client's settings its query is not there yet: that is what
+ * is cancelled, as soon as they are in force (T-27). */
+static void cancel_bound(struct client *client)
+{
+	if (owed_head(&client->server->owed)->flags & OWED_SETTINGS) {
+		client->cancel_late = true;
+	} else {
+		server_cancel(client->server);
+	}
+}
+
 /* On the client's own worker: the client may be gone by now, or do something else; then
  * the request has come too late and does nothing. */
 static void cancel_arrives(void *arg)
@@ -135,7 +146,7 @@ static void cancel_arrives(void *arg)
 	} else if (client->state == CLIENT_WAIT) {
 		client_wait_cancelled(client);
 	} else if (client->server != NULL && client->server->owed.n > 0) {
-		server_cancel(client->server);
+		cancel_bound(client);
 	}
 }
 

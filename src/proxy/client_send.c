@@ -133,10 +133,10 @@ static void client_bind(struct client *client, struct server *server)
 
 enum acquired client_acquire(struct client *client)
 {
+	if (client->wait_error.sqlstate[0] != 0) {
+		return ACQUIRE_FAILED;
+	}
 	if (client->server == NULL) {
-		if (client->wait_error.sqlstate[0] != 0) {
-			return ACQUIRE_FAILED;
-		}
 		struct server *server = pool_take(client->pool);
 		if (server == NULL) {
 			client_move(client, CLIENT_WAIT);
@@ -175,13 +175,19 @@ void client_wait_expired(struct client *client)
 	client->waiter.granted(&client->waiter, NULL, &error);
 }
 
+static const struct pool_error client_cancelled = {
+	"57014", "canceling statement due to user request"
+};
+
 void client_wait_cancelled(struct client *client)
 {
-	static const struct pool_error cancelled = {
-		"57014", "canceling statement due to user request"
-	};
 	pool_leave(client->pool, &client->waiter);
-	client_granted(&client->waiter, NULL, &cancelled);
+	client_granted(&client->waiter, NULL, &client_cancelled);
+}
+
+void client_cancel_next(struct client *client)
+{
+	client->wait_error = client_cancelled;
 }
 
 /* Items */

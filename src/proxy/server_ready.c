@@ -79,6 +79,14 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 		return CLOSED;
 	}
 	struct client *client = server->client;
+	if (client != NULL && client->cancel_late && (flags & OWED_SETTINGS)) {
+		client->cancel_late = false;
+		if (server->owed.n > 0) {
+			server_cancel(server);
+		} else {
+			client_cancel_next(client);
+		}
+	}
 	if (flags & OWED_PROBE) {
 		server_probe_done(server, failed);
 		return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;

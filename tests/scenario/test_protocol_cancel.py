@@ -117,3 +117,58 @@ def test_T104_cancel_through_two_proxies(pgrecall, database, inner_mode, outer_m
         assert send_cancel(outer.port, client.pid, client.key) == []
         assert errors(client.until("Z")) == ["57014"]
         assert client.types(client.query("SELECT 1")) == "TDCZ"
+
+
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("setting", ["search_path", "work_mem"])
+def test_T75_cancel_while_settings_are_being_set(pgrecall, database, gate, setting, extended):
+    """It is for the query behind them, and does not end the session."""
+    proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall={"default_pool_size": 1})
+    value = {"search_path": "pg_catalog", "work_mem": "5MB"}[setting]
+    with proxy.connect(database.name) as client, proxy.connect(database.name) as other:
+        client.query(f"SET {setting} = '{value}'")
+        other.query("SELECT 1")
+        held = gate.hold_requests(value.encode())
+        sleep = "SELECT pg_sleep(20)"
+        client.send(*([wire.parse("", sleep), wire.bind("", ""), wire.execute(), wire.sync()] if extended else [query(sleep)]))
+        held.wait()
+        assert send_cancel(proxy.port, client.pid, client.key) == []
+        time.sleep(0.3)
+        held.release()
+        assert errors(client.until("Z")) == ["57014"]
+        shown = client.query(f"SHOW {setting}")
+        assert [m.values() for m in shown if m.kind == "D"] == [[value.encode()]]
+        assert other.types(other.query("SELECT 1")) == "TDCZ"
+
+
+def test_T76_a_cancel_under_way_keeps_others_away(pgrecall, database, gate):
+    """The query has ended before its cancel request arrives: nobody else gets the connection until then."""
+    proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall={"default_pool_size": 1})
+    with proxy.connect(database.name) as first, proxy.connect(database.name) as second:
+        first.send(query("SELECT pg_sleep(1)"))
+        wait_for(lambda: database.psql(SLEEPS) == "1\n")
+        held = gate.hold_requests(b"\x04\xd2\x16\x2e")
+        assert send_cancel(proxy.port, first.pid, first.key) == []
+        held.wait()
+        assert first.types(first.until("Z")) == "TDCZ"
+        second.send(query("SELECT pg_sleep(1)"))
+        assert second.silent(0.5)
+        held.release()
+        assert second.types(second.until("Z")) == "TDCZ"
+
+
+def test_T78_a_storm_of_cancels(pgrecall, database):
+    """Each connection has one request under way at a time; the rest of the work goes on."""
+    proxy = pgrecall()
+    with proxy.connect(database.name) as client, proxy.connect(database.name) as other:
+        client.send(query("SELECT pg_sleep(20)"))
+        wait_for(lambda: database.psql(SLEEPS) == "1\n")
+        storm = [wire.Connection(proxy.port) for _ in range(200)]
+        for number, one in enumerate(storm):
+            one.send(wire.cancel_request(client.pid, client.key if number % 10 == 0 else bytes(4)))
+        assert other.types(other.query("SELECT 1")) == "TDCZ"
+        for one in storm:
+            assert one.rest() == []
+        assert errors(client.until("Z")) == ["57014"]
+        assert client.types(client.query("SELECT 1")) == "TDCZ"
+        assert proxy.metric("query_cancels_total") <= 20
