@@ -11,6 +11,7 @@
  * At most a number of entries; the least recently used go first.  Shared by the
  * workers: any thread may call. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/check.h"
@@ -50,3 +51,6 @@ void auth_cache_clear(struct auth_cache *cache, uint64_t now_ns);
 /* Clears it for a configuration of another epoch.  Who still has another configuration
  * finds nothing and keeps nothing: the same key may mean another server. */
 void auth_cache_reload(struct auth_cache *cache, uint32_t epoch);
+/* Whether the last user that a server told of has a SCRAM secret only; before that: as
+ * if. */
+bool auth_cache_has_scram(const struct auth_cache *cache);

@@ -27,7 +27,8 @@ struct auth_entry {
 };
 
 struct auth_cache {
-	pthread_mutex_t lock; /* of all */
+	atomic_bool has_scram;
+	pthread_mutex_t lock; /* of what follows */
 	uint32_t epoch;
 	uint64_t cleared_ns;
 	struct map map;	     /* struct auth_entry by key */
@@ -167,6 +168,7 @@ int auth_cache_new(size_t max, struct auth_cache **out)
 	if (cache == NULL) {
 		return -ENOMEM;
 	}
+	atomic_init(&cache->has_scram, true); /* what PostgreSQL makes by default */
 	pthread_mutex_init(&cache->lock, NULL);
 	map_init(&cache->map, max);
 	dlist_init(&cache->recent);
@@ -206,6 +208,9 @@ void auth_cache_put(struct auth_cache *cache, uint32_t epoch, struct span key,
 		    struct auth_answer *answer, uint64_t asked_ns)
 {
 	require(cache != NULL && key.n > 0 && answer != NULL);
+	if (answer->has_user && (answer->user.has_secret || answer->user.has_md5)) {
+		atomic_store(&cache->has_scram, !answer->user.has_md5);
+	}
 	pthread_mutex_lock(&cache->lock);
 	if (epoch == cache->epoch && asked_ns > cache->cleared_ns) {
 		cache_set(cache, key, answer, asked_ns);
@@ -237,4 +242,10 @@ void auth_cache_reload(struct auth_cache *cache, uint32_t epoch)
 	cache->epoch = epoch;
 	cache_empty(cache);
 	pthread_mutex_unlock(&cache->lock);
+}
+
+bool auth_cache_has_scram(const struct auth_cache *cache)
+{
+	require(cache != NULL);
+	return atomic_load(&cache->has_scram);
 }

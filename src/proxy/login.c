@@ -25,6 +25,19 @@ struct login *login_new(void)
 	return calloc(1, sizeof(struct login));
 }
 
+static void login_wipe(char *secret)
+{
+	if (secret != NULL) {
+		explicit_bzero(secret, strlen(secret));
+		free(secret);
+	}
+}
+
+void login_forget_password(struct login *login)
+{
+	login_wipe(steal(&login->password));
+}
+
 void login_free(struct login *login)
 {
 	if (login == NULL) {
@@ -37,10 +50,8 @@ void login_free(struct login *login)
 	if (login->scram_begun) {
 		scram_fini(&login->scram);
 	}
-	if (login->password != NULL) {
-		explicit_bzero(login->password, strlen(login->password));
-	}
-	free(login->password);
+	login_forget_password(login);
+	login_wipe(login->held);
 	OPENSSL_cleanse(login->md5, sizeof(login->md5));
 	if (login->auth_waiter.fn != NULL) {
 		auth_waiter_leave(&login->auth_waiter);

@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "login_priv.h"
 #include "net/tls.h"
+#include "proxy/auth_cache.h"
 #include "proxy/client.h"
 #include "proxy/proxy.h"
 #include "proxy/users.h"
@@ -96,6 +97,7 @@ void login_authenticate(struct client *client)
 
 static bool login_keep_password(struct client *client, const struct user *user)
 {
+	login_forget_password(client->login);
 	if (user == NULL || user->password == NULL) {
 		return true;
 	}
@@ -120,6 +122,10 @@ bool login_keep_secret(struct client *client, const struct user *user)
 		r = scram_secret_mock(span_str(login->user), worker->proxy->mock_key,
 				      worker->config->scram_iterations, &secret);
 	}
+	if (login->scram_begun) {
+		scram_fini(&login->scram);
+		login->scram_begun = false;
+	}
 	if (r == 0) {
 		r = scram_init(&login->scram, &secret);
 	}
@@ -133,11 +139,14 @@ bool login_keep_secret(struct client *client, const struct user *user)
 }
 
 /* Who has a SCRAM secret only cannot answer an MD5 question; nobody is asked what most
- * are. */
+ * are, of those that are asked for where this name was. */
 static bool login_is_for_scram(const struct client *client, const struct user *user)
 {
+	struct worker *worker = client->worker;
 	if (user == NULL || (!user->has_secret && !user->has_md5)) {
-		return users_have_scram(client->worker->users);
+		return client->login->was_asked_for
+			   ? auth_cache_has_scram(worker->proxy->auth_cache)
+			   : users_have_scram(worker->users);
 	}
 	return !user->has_md5;
 }
@@ -145,6 +154,10 @@ static bool login_is_for_scram(const struct client *client, const struct user *u
 void login_user_known(struct client *client, const struct user *user)
 {
 	if (!login_keep_password(client, user)) {
+		return;
+	}
+	if (client->login->held != NULL) {
+		login_known_again(client, user);
 		return;
 	}
 	switch (client->login->method) {

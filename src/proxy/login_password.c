@@ -30,11 +30,12 @@ static void login_ask(struct client *client, enum login_question question,
 	client_move(client, CLIENT_AUTH);
 }
 
-void login_begin_password(struct client *client, const struct user *user)
+/* What a password in clear text is compared with.  False: closed. */
+static bool login_set_password(struct client *client, const struct user *user)
 {
 	struct login *login = client->login;
 	if (!login_keep_secret(client, user)) {
-		return;
+		return false;
 	}
 	/* with both kinds of secret (a plain password is known) the better one counts
 	 */
@@ -42,23 +43,40 @@ void login_begin_password(struct client *client, const struct user *user)
 	if (login->has_md5) {
 		memcpy(login->md5, user->md5, sizeof(login->md5));
 	}
-	login_ask(client, LOGIN_ASKED_PASSWORD, NULL);
+	return true;
+}
+
+/* The same for an MD5 with login->salt. */
+static bool login_set_md5(struct client *client, const struct user *user)
+{
+	static const uint8_t nobody[MD5_PASSWORD_LEN] = { 0 };
+	struct login *login = client->login;
+	login->is_mock = user == NULL || !user->has_md5;
+	const uint8_t *secret = login->is_mock ? nobody : user->md5;
+	if (md5_password_answer(secret, login->salt, login->md5) != 0) {
+		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "58000",
+				  "the crypto library failed");
+		return false;
+	}
+	return true;
+}
+
+void login_begin_password(struct client *client, const struct user *user)
+{
+	if (login_set_password(client, user)) {
+		login_ask(client, LOGIN_ASKED_PASSWORD, NULL);
+	}
 }
 
 void login_begin_md5(struct client *client, const struct user *user)
 {
-	static const uint8_t nobody[MD5_PASSWORD_LEN] = { 0 };
-	struct login *login = client->login;
-	uint8_t salt[MD5_PASSWORD_SALT];
-	login->is_mock = user == NULL || !user->has_md5;
-	const uint8_t *secret = login->is_mock ? nobody : user->md5;
-	if (RAND_bytes(salt, sizeof(salt)) != 1 ||
-	    md5_password_answer(secret, salt, login->md5) != 0) {
+	uint8_t *salt = client->login->salt;
+	if (RAND_bytes(salt, sizeof(client->login->salt)) != 1) {
 		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "58000",
 				  "the crypto library failed");
-		return;
+	} else if (login_set_md5(client, user)) {
+		login_ask(client, LOGIN_ASKED_MD5, salt);
 	}
-	login_ask(client, LOGIN_ASKED_MD5, salt);
 }
 
 static bool login_md5_is_right(const struct login *login, struct span answer)
@@ -96,15 +114,28 @@ static bool login_learn_password(struct client *client, struct span password)
 	return true;
 }
 
-void login_take_password(struct client *client, struct span body)
+/* A wrong answer may be right by what the server says now, when what it said earlier
+ * was used (T-23).  Once; login_known_again() goes on.  False: there is nothing to ask.
+ */
+static bool login_ask_again(struct client *client, struct span answer)
 {
 	struct login *login = client->login;
-	struct span answer;
-	if (message_read_password(body, &answer) != 0) {
-		client_close_text(client, CLIENT_CLOSE_LOGIN_PROTOCOL, NULL,
-				  "invalid password packet size");
-		return;
+	if (!login->has_old_answer || login->held != NULL) {
+		return false;
 	}
+	login->held = strndup((const char *)answer.p, answer.n);
+	if (login->held == NULL) {
+		return false;
+	}
+	login_doubt_user(client);
+	login->has_old_answer = false;
+	login_find_user(client);
+	return true;
+}
+
+static void login_judge(struct client *client, struct span answer)
+{
+	struct login *login = client->login;
 	bool right;
 	if (login->question == LOGIN_ASKED_MD5) {
 		right = login_md5_is_right(login, answer);
@@ -117,7 +148,29 @@ void login_take_password(struct client *client, struct span body)
 	}
 	if (right) {
 		login_accepted(client);
-	} else {
+	} else if (!login_ask_again(client, answer)) {
 		login_denied(client);
 	}
+}
+
+void login_known_again(struct client *client, const struct user *user)
+{
+	struct login *login = client->login;
+	bool is_set = login->question == LOGIN_ASKED_MD5
+			  ? login_set_md5(client, user)
+			  : login_set_password(client, user);
+	if (is_set) {
+		login_judge(client, span_str(login->held));
+	}
+}
+
+void login_take_password(struct client *client, struct span body)
+{
+	struct span answer;
+	if (message_read_password(body, &answer) != 0) {
+		client_close_text(client, CLIENT_CLOSE_LOGIN_PROTOCOL, NULL,
+				  "invalid password packet size");
+		return;
+	}
+	login_judge(client, answer);
 }

@@ -67,11 +67,17 @@ struct login {
 	bool is_mock;	       /* asked for an MD5 that nothing equals */
 	struct client *client; /* while auth_query is asked */
 	struct auth_waiter auth_waiter;
+	bool was_asked_for;  /* by auth_query, now or earlier */
 	bool has_old_answer; /* auth_query was asked before this login began */
+	char *held; /* the client's answer, from when its user is asked for again; owned
+		     */
+	uint8_t salt[MD5_PASSWORD_SALT];
 	unsigned n_settings;
 	struct login_setting settings[LOGIN_MAX_SETTINGS];
 };
 
+/* login.c: wipes and frees login->password. */
+void login_forget_password(struct login *login);
 /* login_auth.c: asks who the client is; ends in login_accepted() or a close. */
 void login_authenticate(struct client *client);
 /* login_user.c: finds what is known of the user, and calls login_user_known() once, now
@@ -99,6 +105,8 @@ void login_take_scram(struct client *client, struct span body);
 void login_begin_password(struct client *client, const struct user *user);
 void login_begin_md5(struct client *client, const struct user *user);
 void login_take_password(struct client *client, struct span body);
+/* login_password.c: the user was asked for again, for the answer in login->held. */
+void login_known_again(struct client *client, const struct user *user);
 
 /* login_console.c: whether the client asks for the admin console; whether it is the
  * process's own user on a Unix socket, who needs no password there; and the greeting of

@@ -28,6 +28,7 @@ static void login_on_answer(struct auth_waiter *waiter, struct auth_answer *answ
 		login_user_unknown(client);
 		return;
 	}
+	login->was_asked_for = true;
 	login->has_old_answer = waiter->is_late;
 	stream_resume(&client->stream);
 	login_user_known(client, auth_answer_user(answer));
@@ -55,6 +56,7 @@ void login_find_user(struct client *client)
 		login_user_known(client, NULL);
 		return;
 	case AUTH_KNOWN:
+		login->was_asked_for = true;
 		login->has_old_answer = true;
 		login_user_known(client, auth_answer_user(answer));
 		auth_answer_unref(answer);

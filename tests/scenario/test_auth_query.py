@@ -2,6 +2,7 @@
 # Copyright (c) 2026, The pgrecall authors
 """Users that auth_query tells of (T-15, T-22, T-23; CVE-2015-6817, CVE-2025-2291, CVE-2025-12819)."""
 
+import hashlib
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -224,6 +225,39 @@ def test_T23_a_failed_login_asks_again(pgrecall, database, role):
     assert fails(proxy, database.name, late)["C"] == "28P01"
     database.psql(f"DROP ROLE {late}")
     assert who(proxy, database.name, role(name=late)) == late
+
+
+@pytest.mark.parametrize("auth_type, code", [("md5", 5), ("plain", 3)])
+def test_T23_what_was_answered_is_compared_again(pgrecall, database, role, directory, auth_type, code):
+    """By MD5 and in clear text not even one login fails; nobody is asked for the same as everybody (T-15)."""
+    user = f"asked{next(names)}"
+
+    def secret(password):
+        return "md5" + hashlib.md5((password + user).encode()).hexdigest()
+
+    role(f"LOGIN PASSWORD '{secret('right')}'", name=user)
+    proxy = start(pgrecall, auth_query_cache_ttl="1h", auth_type=auth_type, unix_socket_dir=directory)
+
+    def comes(password):
+        try:
+            with wire.Connection(proxy.port, str(directory)).start(user, database.name, password) as conn:
+                return conn.query("SELECT session_user")[1].values() == [user.encode()]
+        except wire.ServerError as error:
+            return error.error.sqlstate()
+
+    assert comes("right") is True
+    for password in ("one", "two"):
+        database.psql(f"ALTER ROLE {user} PASSWORD '{secret(password)}'")
+        assert comes(password) is True
+        assert comes("right") == "28P01"
+    database.psql(f"ALTER ROLE {user} NOLOGIN")
+    assert comes("wrong") == comes("two") == "28P01"
+    database.psql(f"ALTER ROLE {user} LOGIN")
+    assert comes("two") is True
+    for name in (user, "nobody"):
+        with wire.Connection(proxy.port, str(directory)) as conn:
+            conn.send(wire.startup(user=name, database=database.name))
+            assert conn.receive().body[:4] == code.to_bytes(4, "big"), name
 
 
 def test_T23_changes_through_the_proxy_are_known_at_once(pgrecall, database, role):

@@ -175,6 +175,24 @@ Test(auth_cache, an_answer_outlives_its_entry)
 	auth_answer_unref(answer);
 }
 
+Test(auth_cache, knows_which_secrets_there_are)
+{
+	static const char scram[] = "SCRAM-SHA-256$1:c2FsdHNhbHRzYWx0c2FsdA==$"
+				    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"
+				    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+	struct auth_cache *cache = make(8);
+	cr_assert(auth_cache_has_scram(cache));
+	put(cache, KEY, "plain", 1);
+	cr_assert_not(auth_cache_has_scram(cache));
+	put(cache, KEY, NULL, 2);
+	cr_assert_not(auth_cache_has_scram(cache));
+	put(cache, KEY, scram, 3);
+	cr_assert(auth_cache_has_scram(cache));
+	put(cache, KEY, "md500000000000000000000000000000000", 4);
+	cr_assert_not(auth_cache_has_scram(cache));
+	auth_cache_free(cache);
+}
+
 Test(auth_answer, malformed_secrets)
 {
 	struct auth_answer *answer = NULL;
