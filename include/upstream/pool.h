@@ -75,6 +75,8 @@ struct pool_shared {
 	struct pool_error error;   /* last failure; sqlstate "" after a success */
 	struct context *base; /* settings of a new connection; a reference, or NULL */
 	struct welcome *welcome; /* parameters that the server reported at login */
+	uint64_t base_target;	 /* pools_target() of the server that has them */
+	uint64_t welcome_target;
 	struct pool_counts counts[UPSTREAM_MAX_WORKERS];
 };
 
@@ -170,5 +172,10 @@ void pool_look(struct pool *pool);
 void pool_retarget(struct pool *pool, const struct config *config);
 /* The last connect error; false when there is none. */
 bool pool_last_error(struct pool *pool, struct pool_error *out);
-/* What the server said at login, with a reference, or NULL when none ever succeeded. */
+/* What the server said at login, with a reference; NULL while none has been reached
+ * where the configuration says that it is. */
 struct welcome *pool_welcome(struct pool *pool);
+/* The settings of its new connections, likewise. */
+struct context *pool_base(struct pool *pool);
+/* A server connection reports a parameter, unasked. */
+void pool_reported(struct pool *pool, struct span name, struct span value);

@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "base/span.h"
+
 struct server_socket;
 
 #define WELCOME_MAX 24
@@ -23,6 +25,10 @@ struct welcome {
 
 /* NULL without memory. */
 struct welcome *welcome_new(const struct server_socket *socket);
+/* A copy in which NAME has another VALUE.  NULL: it has that value, it is not in
+ * WELCOME, or no memory. */
+struct welcome *welcome_with(const struct welcome *welcome, struct span name,
+			     struct span value);
 struct welcome *welcome_ref(struct welcome *welcome);
 void welcome_unref(struct welcome *welcome);
 /* The value of NAME (any case), or NULL. */

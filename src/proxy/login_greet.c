@@ -164,11 +164,8 @@ static void login_greet(struct client *client, struct welcome *welcome,
  * connection. */
 static bool login_try_greet(struct client *client)
 {
-	struct pool_shared *shared = client->pool->shared;
 	struct welcome *welcome = pool_welcome(client->pool);
-	pthread_mutex_lock(&shared->lock);
-	struct context *base = shared->base ? context_ref(shared->base) : NULL;
-	pthread_mutex_unlock(&shared->lock);
+	struct context *base = pool_base(client->pool);
 	bool ready = welcome != NULL && base != NULL;
 	if (ready) {
 		login_greet(client, welcome, base);

@@ -102,6 +102,7 @@ void server_probe_done(struct server *server, bool failed)
 	pthread_mutex_lock(&shared->lock);
 	struct context *old = shared->base;
 	shared->base = context_ref(server->context);
+	shared->base_target = server->target;
 	pthread_mutex_unlock(&shared->lock);
 	context_unref(old);
 }

@@ -214,6 +214,15 @@ static enum verdict server_on_notification(struct walk *walk, const struct frame
 		   : PASS;
 }
 
+/* Whoever logs in later hears of it, too (T-36). */
+static void server_learn(struct server *server, const struct frame *frame)
+{
+	struct message_parameter p;
+	if (message_read_parameter_status(frame->body, &p) == 0) {
+		pool_reported(server->pool, p.name, p.value);
+	}
+}
+
 /* Notices and parameters: anywhere, also between two queries (T-82). */
 static enum verdict server_on_async(struct walk *walk, const struct frame *frame)
 {
@@ -229,6 +238,9 @@ static enum verdict server_on_async(struct walk *walk, const struct frame *frame
 		if (item->query != NULL || strchr("QSF", item->kind) != NULL) {
 			break;
 		}
+	}
+	if (frame->type == 'S') {
+		server_learn(server, frame);
 	}
 	if (frame->type == 'S' && server->client != NULL) {
 		return server_on_parameter(walk, frame);

@@ -13,6 +13,7 @@
 #include "net/timer.h"
 #include "pool_priv.h"
 #include "upstream/connect.h"
+#include "upstream/context.h"
 #include "upstream/pool_peers.h"
 #include "upstream/pools.h"
 #include "upstream/server.h"
@@ -228,12 +229,41 @@ bool pool_last_error(struct pool *pool, struct pool_error *out)
 struct welcome *pool_welcome(struct pool *pool)
 {
 	pthread_mutex_lock(&pool->shared->lock);
-	struct welcome *welcome = pool->shared->welcome;
-	if (welcome != NULL) {
-		(void)welcome_ref(welcome);
+	struct welcome *welcome = NULL;
+	if (pool->shared->welcome != NULL &&
+	    pool->shared->welcome_target == pool->target) {
+		welcome = welcome_ref(pool->shared->welcome);
 	}
 	pthread_mutex_unlock(&pool->shared->lock);
 	return welcome;
+}
+
+struct context *pool_base(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->shared->lock);
+	struct context *base = NULL;
+	if (pool->shared->base != NULL && pool->shared->base_target == pool->target) {
+		base = context_ref(pool->shared->base);
+	}
+	pthread_mutex_unlock(&pool->shared->lock);
+	return base;
+}
+
+void pool_reported(struct pool *pool, struct span name, struct span value)
+{
+	/* the only one that changes in a session without that session's doing */
+	if (!span_eq_str(name, "in_hot_standby")) {
+		return;
+	}
+	struct pool_shared *shared = pool->shared;
+	pthread_mutex_lock(&shared->lock);
+	struct welcome *fresh =
+	    shared->welcome ? welcome_with(shared->welcome, name, value) : NULL;
+	if (fresh != NULL) {
+		welcome_unref(shared->welcome);
+		shared->welcome = fresh;
+	}
+	pthread_mutex_unlock(&shared->lock);
 }
 
 /* Keeping house, once a second */

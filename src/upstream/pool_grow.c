@@ -96,11 +96,14 @@ static void pool_connected(struct pool *pool, struct server_socket *socket,
 	struct upstream *up = pool->upstream;
 	struct welcome *welcome = welcome_new(socket);
 	pthread_mutex_lock(&shared->lock);
-	if (welcome != NULL) {
-		welcome_unref(shared->welcome);
-		shared->welcome = welcome;
+	if (welcome != NULL && target == pool->target) {
+		struct welcome *old = shared->welcome;
+		shared->welcome = steal(&welcome);
+		shared->welcome_target = target;
+		welcome_unref(old);
 	}
 	pthread_mutex_unlock(&shared->lock);
+	welcome_unref(welcome);
 	struct server *server = server_new(pool, socket);
 	if (server == NULL) {
 		pool_lost(pool);

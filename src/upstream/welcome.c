@@ -34,6 +34,36 @@ struct welcome *welcome_new(const struct server_socket *socket)
 	return welcome;
 }
 
+struct welcome *welcome_with(const struct welcome *welcome, struct span name,
+			     struct span value)
+{
+	bool differs = false;
+	struct welcome *copy = calloc(1, sizeof(*copy));
+	if (copy == NULL) {
+		return NULL;
+	}
+	atomic_init(&copy->refs, 1);
+	for (; copy->n < welcome->n; copy->n++) {
+		unsigned i = copy->n;
+		struct span old = span_str(welcome->at[i].value);
+		bool is_it = span_eq_str(name, welcome->at[i].name);
+		struct span now = is_it ? value : old;
+		differs = differs || !span_eq(now, old);
+		copy->at[i].name = strdup(welcome->at[i].name);
+		copy->at[i].value = strndup((const char *)now.p, now.n);
+		if (copy->at[i].name == NULL || copy->at[i].value == NULL) {
+			copy->n++;
+			welcome_unref(copy);
+			return NULL;
+		}
+	}
+	if (!differs) {
+		welcome_unref(copy);
+		return NULL;
+	}
+	return copy;
+}
+
 struct welcome *welcome_ref(struct welcome *welcome)
 {
 	atomic_fetch_add(&welcome->refs, 1);
