@@ -346,20 +346,6 @@ static void flight_on_done(void *arg, const char *error)
 
 /* Lines */
 
-static bool text_is_equal(const char *a, const char *b)
-{
-	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
-}
-
-static bool options_are_equal(const struct connect_options *a,
-			      const struct connect_options *b)
-{
-	return text_is_equal(a->host, b->host) && a->port == b->port &&
-	       text_is_equal(a->dbname, b->dbname) && text_is_equal(a->user, b->user) &&
-	       text_is_equal(a->password, b->password) &&
-	       a->timeout_ms == b->timeout_ms;
-}
-
 static void line_free(struct auth_line *line)
 {
 	require(dlist_is_empty(&line->flights));
@@ -449,7 +435,7 @@ static struct auth_line *lines_get(struct auth_queries *queries,
 	struct auth_line *line = NULL;
 	dlist_each (l, tmp, &queries->lines) {
 		struct auth_line *each = container_of(l, struct auth_line, link);
-		if (options_are_equal(&each->options, options)) {
+		if (connect_options_equal(&each->options, options)) {
 			line = each;
 			break;
 		}
