@@ -183,6 +183,13 @@ def test_T22_no_client_touches_the_session_that_asks(pgrecall, database):
             assert refused.value.error.sqlstate() != "28P01"
 
 
+def test_secrets_cross_as_the_servers_line_says(pgrecall, database, role):
+    """This server has no TLS: what must not go in clear text is not asked for."""
+    proxy = start(pgrecall, server_tls_sslmode="require")
+    assert fails(proxy, database.name, role())["C"] == "57P03"
+    assert "SSL" in proxy.wait_log("auth_query in database .*").group(0)
+
+
 def test_T22_what_comes_behind_the_startup_packet_waits(pgrecall, database, role):
     """The packet is read once (T-07: one NegotiateProtocolVersion), and what follows it is not lost."""
     proxy = start(pgrecall, auth_query=SECRETS.replace("FROM", "FROM pg_sleep(0.3),"))

@@ -67,7 +67,11 @@ class Relay:
 
     def login(self, client, server):
         """Passes the start-up packet on; the last piece of what the server says then."""
-        server.send(client.recv(1 << 16))
+        first = client.recv(1 << 16)
+        if first == wire.SSL_REQUEST:
+            client.sendall(b"N")
+            first = client.recv(1 << 16)
+        server.send(first)
         seen = [server.receive()]
         assert seen[0].body == struct.pack("!i", 0), "trust"
         seen += server.until("Z")
