@@ -53,8 +53,10 @@ struct session {
 			  * statement counts as a write of everything */
 	bool cache_off;	 /* SET pgrecall.cache = off */
 	bool is_unsure;	 /* if what was sent fails, some of its settings may yet hold */
-	bool resets;  /* a RESET was sent: the server reports values that are its own,
-		       * not those that the client has logged in with */
+	bool resets; /* a RESET was sent: the server reports values that are its own,
+		      * not those that the client has logged in with */
+	bool uses_sequences; /* something that may have advanced one was sent to the
+			      * bound server connection */
 	bool suspect; /* something ran on the bound server connection that may have
 		       * changed the session: no cache until the connection is released,
 		       * and reset, or until DISCARD ALL.  See plan->suspect */

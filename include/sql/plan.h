@@ -147,6 +147,8 @@ struct plan {
 	bool begin_plain;  /* PLAN_BEGIN without an isolation level or READ COMMITTED */
 	bool commit_chain; /* COMMIT/ROLLBACK AND CHAIN */
 	bool has_listen;   /* LISTEN/UNLISTEN/NOTIFY */
+	bool moves_sequence;  /* nextval(), setval(); other writes may as well */
+	bool asks_sequence;   /* currval(), lastval() */
 	bool deallocate_all;  /* DEALLOCATE ALL, DISCARD ALL */
 	bool unpins;	      /* DISCARD ALL */
 	bool copy_in;	      /* COPY ... FROM STDIN */

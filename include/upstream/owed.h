@@ -19,11 +19,12 @@ struct query;
 struct statement;
 
 enum owed_flags {
-	OWED_SWALLOW = 1,  /* we asked: the answer is not the client's, an error is */
-	OWED_OURS = 2,	   /* nor is an error */
-	OWED_SETTINGS = 4, /* settings of the client: without them it cannot go on */
-	OWED_PINS = 16,	   /* asks which pins hold: proxy/client_pins.h */
-	OWED_PROBE = 8,	   /* asks what the settings of a new connection are */
+	OWED_SWALLOW = 1,    /* we asked: the answer is not the client's, an error is */
+	OWED_OURS = 2,	     /* nor is an error */
+	OWED_SETTINGS = 4,   /* settings of the client: without them it cannot go on */
+	OWED_PINS = 16,	     /* asks which pins hold: proxy/client_pins.h */
+	OWED_SEQUENCES = 32, /* takes away what others did with sequences */
+	OWED_PROBE = 8,	     /* asks what the settings of a new connection are */
 };
 
 /* The message is ignored by the server: never the head of the queue. */

@@ -69,10 +69,11 @@ struct pool_shared {
 	atomic_uint reserve;   /* beyond max, for who has waited reserve_pool_timeout */
 	atomic_uint n_clients; /* logged in, all workers */
 	atomic_uint failures;  /* connects that failed since one succeeded */
-	_Atomic uint64_t retry_ns; /* no connect before */
-	pthread_mutex_t lock;	   /* of what follows */
-	char *password;		   /* towards the server; NULL: none known */
-	struct pool_error error;   /* last failure; sqlstate "" after a success */
+	_Atomic uint64_t retry_ns;  /* no connect before */
+	atomic_bool asks_sequences; /* currval() or lastval() was used in the pool */
+	pthread_mutex_t lock;	    /* of what follows */
+	char *password;		    /* towards the server; NULL: none known */
+	struct pool_error error;    /* last failure; sqlstate "" after a success */
 	struct context *base; /* settings of a new connection; a reference, or NULL */
 	struct welcome *welcome; /* parameters that the server reported at login */
 	uint64_t base_target;	 /* pools_target() of the server that has them */

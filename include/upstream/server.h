@@ -49,6 +49,8 @@ enum again_state {
 
 /* The unnamed statement is one that was too large to be read. */
 #define SERVER_UNNAMED_LARGE UINT64_MAX
+/* Several clients have left sequences behind. */
+#define SERVER_SEQUENCES_MANY UINT64_MAX
 
 struct server {
 	struct stream stream;
@@ -73,9 +75,11 @@ struct server {
 	bool unsynced;		 /* extended messages were sent since the last Sync */
 	bool copy_in;		 /* the server is reading CopyData */
 	bool suspect; /* something ran that may have changed the session: check it */
-	bool listens; /* LISTEN was sent: UNLISTEN * before the next client */
-	bool unlistening; /* which is under way */
-	bool dirty;	  /* close it instead of using it again */
+	uint64_t sequences_of; /* id of the client that used sequences here and has
+				  left, SERVER_SEQUENCES_MANY, or 0: none */
+	bool listens;	       /* LISTEN was sent: UNLISTEN * before the next client */
+	bool unlistening;      /* which is under way */
+	bool dirty;	       /* close it instead of using it again */
 	bool spent; /* the same once nobody is bound and nothing is owed: it has what
 		     * DISCARD ALL does not take back */
 	bool rolled_back;     /* the last command tag was ROLLBACK */

@@ -10,6 +10,7 @@
 #include "proxy/client_forward.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_send.h"
+#include "proxy/client_sequences.h"
 #include "proxy/client_steps.h"
 #include "proxy/client_unit.h"
 #include "proxy/query.h"
@@ -169,6 +170,9 @@ size_t client_bind_portal(struct client *client, struct span in,
 	bool is_answered;
 	if (!client_listen_may_bind(client, request.plan, bind.portal, &is_answered)) {
 		return is_answered ? frame->size : 0;
+	}
+	if (!client_forget_sequences(client, request.plan)) {
+		return 0;
 	}
 	client_note_bound(client, &request, bind.portal);
 	client_set_portal(client, bind.portal, request.plan, false);

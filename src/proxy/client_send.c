@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "proxy/client.h"
+#include "proxy/client_sequences.h"
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
 #include "proxy/query.h"
@@ -147,7 +148,14 @@ enum acquired client_acquire(struct client *client)
 		}
 		client_bind(client, server);
 	}
-	return client_sync_settings(client) ? ACQUIRED : ACQUIRE_WAITS;
+	bool is_clean = server_is_clean(client->server);
+	if (!client_sync_settings(client)) {
+		return ACQUIRE_WAITS;
+	}
+	if (is_clean && !client_forget_sequences(client, NULL)) {
+		return ACQUIRE_WAITS;
+	}
+	return ACQUIRED;
 }
 
 void client_granted(struct pool_waiter *waiter, struct server *server,
@@ -291,9 +299,11 @@ void client_note_statement(struct client *client, const struct request *request,
 	}
 	if (is_executed) {
 		session_sent(&client->session, request->plan, client->server->context);
-		/* a library stays loaded, and a temporary schema stays a backend's */
-		client->server->spent |=
-		    (request->plan->pins & (PIN_TEMP | PIN_LOAD)) != 0;
+		/* a library stays loaded, and a temporary schema stays a backend's: in
+		 * transaction mode only that of a client which leaves with it matters
+		 */
+		uint8_t stays = PIN_LOAD | (client->session_mode ? PIN_TEMP : 0);
+		client->server->spent |= (request->plan->pins & stays) != 0;
 	}
 	if (client->session.unreadable) {
 		session_sent_unknown(&client->session);

@@ -33,6 +33,7 @@
 #include "proxy/client_large.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_send.h"
+#include "proxy/client_sequences.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
 #include "proxy/server_copy.h"
@@ -240,7 +241,8 @@ static size_t client_query(struct client *client, struct span in,
 		client_query_failed(client);
 		return frame->size;
 	}
-	if (!client_prepare_query(client, request.plan)) {
+	if (!client_prepare_query(client, request.plan) ||
+	    !client_forget_sequences(client, request.plan)) {
 		return 0;
 	}
 	client_forward_query(client, frame_bytes(frame), &request, &fill, route);
@@ -295,7 +297,7 @@ static size_t client_function_call(struct client *client, struct span in,
 	/* a function that is called by its number may write anything */
 	struct session *session = &client->session;
 	session->writes.any = session->writes.all = true;
-	session->suspect = session->tx_unread = true;
+	session->suspect = session->tx_unread = session->uses_sequences = true;
 	struct commit *commit;
 	if (!client_begin_commit(client, NULL, false, &commit) ||
 	    !client_owe(client, 'F', 0, NULL, commit)) {
@@ -443,6 +445,7 @@ void client_release(struct client *client)
 	}
 	require(replies_are_empty(&client->replies));
 	names_settle(&session->names, UINT64_MAX);
+	client_leave_sequences(client);
 	if (server->unnamed_id == SERVER_UNNAMED_LARGE) {
 		server->unnamed_id = 0; /* nobody else may have it */
 	}
@@ -493,6 +496,7 @@ void client_abandon(struct client *client)
 	if (server == NULL) {
 		return;
 	}
+	client_leave_sequences(client);
 	client->server = NULL;
 	server->client = NULL;
 	server_again_forget(server);
@@ -501,6 +505,7 @@ void client_abandon(struct client *client)
 		server_close(server, SERVER_CLOSE_DIRTY_SESSION);
 		return;
 	}
+	server->spent = server->spent || (client->session.pins & PIN_TEMP);
 	server->suspect = server->suspect || client->session.suspect ||
 			  client->session.pins != 0 || client->session_mode ||
 			  client->session.pending != NULL;

@@ -12,6 +12,7 @@
 #include "proxy/client_forward.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_send.h"
+#include "proxy/client_sequences.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
 #include "proxy/unit.h"
@@ -129,6 +130,9 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 	if (!client_listen_may_bind(client, request.plan, unit->bind.portal,
 				    &is_answered)) {
 		return is_answered ? unit->size : 0;
+	}
+	if (!client_forget_sequences(client, request.plan)) {
+		return 0;
 	}
 	unit_forward(client, unit, &request, &fill, route);
 	return unit->size;

@@ -109,6 +109,9 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 	}
 	if (head->kind == 'Q' || head->kind == 'F' || head->kind == 'S') {
 		head->failed = true;
+		if (head->flags & OWED_SEQUENCES) {
+			server->sequences_of = SERVER_SEQUENCES_MANY;
+		}
 		server_keeps_statements(server, head);
 		return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
 	}

@@ -188,7 +188,12 @@ static void server_send_reset_query(struct server *server)
 	const char *sql = server->pool->upstream->config->server_reset_query;
 	sql = sql[0] != 0 ? sql : discard;
 	server->reset_sent = true;
-	if (server_send(server, span_str(sql), 0) && strcasecmp(sql, discard) != 0) {
+	if (!server_send(server, span_str(sql), 0)) {
+		return;
+	}
+	if (strcasecmp(sql, discard) == 0) {
+		server->sequences_of = 0;
+	} else {
 		(void)server_send(server, SPAN_LIT("DEALLOCATE ALL"), 0);
 	}
 }

@@ -348,6 +348,10 @@ void session_sent(struct session *session, const struct plan *plan,
 	if (plan->is_rollback_to && session->tx_local) {
 		session->own_parse_id = statement_own_parse_id();
 	}
+	session->uses_sequences = session->uses_sequences || plan->moves_sequence ||
+				  plan->executes || plan->suspect || plan->writes_all ||
+				  plan->kind == PLAN_WRITE || plan->kind == PLAN_COPY ||
+				  plan->kind == PLAN_DDL || plan->kind == PLAN_UNPARSED;
 	switch ((enum plan_kind)plan->kind) {
 	case PLAN_READ:
 		if (plan->suspect || plan->writes_all || plan->n_writes > 0 ||
@@ -406,6 +410,7 @@ void session_sent_unknown(struct session *session)
 	session->writes.any = session->writes.all = session->writes.ddl = true;
 	session->suspect = session->tx_unread = true;
 	session->tx_may_end = session->tx_partial = true;
+	session->uses_sequences = true;
 }
 
 void session_done(struct session *session, const struct plan *plan)

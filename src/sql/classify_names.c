@@ -126,6 +126,15 @@ static void classify_advisory(struct classify *c, const char *name)
 	}
 }
 
+/* What a session did with a sequence stays in its backend. */
+static void classify_sequence(struct classify *c, const char *name)
+{
+	c->draft->moves_sequence |=
+	    strcmp(name, "nextval") == 0 || strcmp(name, "setval") == 0;
+	c->draft->asks_sequence |=
+	    strcmp(name, "currval") == 0 || strcmp(name, "lastval") == 0;
+}
+
 /* Some relation of the statement has a column of that name. */
 static bool classify_is_column(const struct classify *c, const char *name)
 {
@@ -143,6 +152,7 @@ static void classify_system_function(struct classify *c, const char *name,
 {
 	classify_advisory(c, name);
 	c->draft->has_listen |= strcmp(name, "pg_notify") == 0;
+	classify_sequence(c, name);
 	if (CLASSIFY_IN(name, classify_runs_sql) || strncmp(name, "lo_", 3) == 0) {
 		classify_danger(c);
 	} else if (info->volatility == VOLATILITY_VOLATILE ||
@@ -316,6 +326,11 @@ static void classify_unknown_names(struct classify *c)
 		      strncmp(name, "pg_", 3) == 0 || strcmp(f->name.schema, "") != 0));
 		if (known) {
 			classify_advisory(c, name);
+		}
+
+		classify_sequence(c, name);
+		if (known && classify_is_advisory(name)) {
+			c->draft->pins |= PIN_ADVISORY;
 		}
 		if (!known) {
 			classify_danger(c);

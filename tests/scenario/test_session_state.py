@@ -191,7 +191,8 @@ def test_a_table_hidden_behind_our_back(pgrecall, database, mode):
 def test_what_stays_in_a_backend_ends_with_its_client(pgrecall, database, mode, leave, make,
                                                       is_used_again):
     """A library cannot be unloaded, and a backend keeps the temporary schema that it has
-    made: such a server connection is closed, any other is used again."""
+    made: such a server connection is closed, any other is used again.  In transaction mode
+    a client that cleans up gives its connection back, as after ON COMMIT DROP."""
     proxy = pgrecall(pgrecall={"pool_mode": mode, "default_pool_size": 1})
     with proxy.connect(database.name) as one:
         one.query("BEGIN")
@@ -200,4 +201,91 @@ def test_what_stays_in_a_backend_ends_with_its_client(pgrecall, database, mode, 
         one.query("COMMIT")
         one.query(leave)
     with proxy.connect(database.name) as two:
-        assert (value(two, "SELECT pg_backend_pid()") == backend) == is_used_again
+        cleans_up = mode == "transaction" and leave == "DISCARD ALL" and "LOAD" not in make
+        is_same = value(two, "SELECT pg_backend_pid()") == backend
+        assert is_same == (is_used_again or cleans_up)
+
+
+# Sequences
+
+UNDEFINED = "55000"  # currval is not yet defined in this session
+ASK = ("SELECT lastval()", "SELECT currval('numbers')", "SELECT my_last()")
+
+
+@pytest.fixture
+def sequences(pgrecall, database):
+    """Makes clients of one server connection, and a sequence and what uses it."""
+    database.psql("CREATE SEQUENCE numbers; CREATE SEQUENCE others START 900;"
+                  "CREATE TABLE numbered (id int DEFAULT nextval('numbers'), t text);"
+                  "CREATE FUNCTION my_last() RETURNS bigint LANGUAGE plpgsql"
+                  " AS 'BEGIN RETURN lastval(); END'")
+    proxy = pgrecall(pgrecall={"default_pool_size": 1, "workers": 1})
+    proxy.warm(database.name)
+    open_ones = []
+
+    def client():
+        open_ones.append(proxy.connect(database.name))
+        return open_ones[-1]
+
+    yield client
+    for conn in open_ones:
+        conn.close()
+
+
+def extended(sql):
+    return wire.parse("", sql), wire.bind("", ""), wire.describe("P"), wire.execute(), wire.sync()
+
+
+def asked(conn, sql, is_extended):
+    """The value, or the SQLSTATE of the error."""
+    conn.send(*extended(sql) if is_extended else (wire.query(sql),))
+    seen = conn.until("Z")
+    for m in seen:
+        if m.kind == "E":
+            return m.sqlstate()
+    return next(m.values()[0].decode() for m in seen if m.kind == "D")
+
+
+@pytest.mark.parametrize("how", ["simple", "extended", "in a transaction"])
+@pytest.mark.parametrize("ask", ASK)
+@pytest.mark.parametrize("use", ["SELECT nextval('numbers')", "INSERT INTO numbered VALUES (DEFAULT, 'a')"])
+def test_the_sequences_of_others_are_not_told(sequences, use, ask, how):
+    one, two = sequences(), sequences()
+    for _ in range(2):  # nobody has asked yet; somebody has
+        one.query(use)
+        if how == "in a transaction":
+            two.query("BEGIN")
+        assert asked(two, ask, how != "simple") == UNDEFINED
+        two.query("ROLLBACK")
+
+
+@pytest.mark.parametrize("is_extended", [False, True])
+@pytest.mark.parametrize("ask", ASK)
+def test_a_transaction_knows_its_own_sequences(sequences, ask, is_extended):
+    one, two = sequences(), sequences()
+    for n in (2, 4, 6):
+        one.query("INSERT INTO numbered VALUES (DEFAULT, 'a')")
+        two.query("BEGIN")
+        two.query("INSERT INTO numbered VALUES (DEFAULT, 'b')")
+        assert asked(two, ask, is_extended) == str(n)
+        two.query("COMMIT")
+
+
+def test_where_somebody_asks_a_transaction_begins_without_sequences(sequences):
+    """A client that uses one sequence and asks for another, which only others have used."""
+    one, two = sequences(), sequences()
+    assert asked(two, "SELECT lastval()", False) == UNDEFINED
+    for _ in range(2):
+        one.query("SELECT nextval('numbers')")
+        two.query("BEGIN")
+        two.query("SELECT nextval('others')")
+        assert asked(two, "SELECT currval('numbers')", False) == UNDEFINED
+        two.query("ROLLBACK")
+
+
+def test_a_lone_client_keeps_its_sequences(sequences):
+    one = sequences()
+    for n in range(1, 4):
+        one.query("INSERT INTO numbered VALUES (DEFAULT, 'a')")
+        assert asked(one, "SELECT lastval()", False) == str(n)
+        assert asked(one, "SELECT currval('numbers')", True) == str(n)

@@ -98,6 +98,9 @@ static const struct fixture_row database[] = {
 	SYSTEM("now", "1"),
 	SYSTEM("random", "2"),
 	SYSTEM("nextval", "2"),
+	SYSTEM("setval", "2"),
+	SYSTEM("currval", "2"),
+	SYSTEM("lastval", "2"),
 	SYSTEM("lower", "0"),
 	SYSTEM("count", "0"),
 	SYSTEM("max", "0"),
@@ -242,6 +245,7 @@ static void describe_flags(struct buf *out, const struct plan *p)
 		{ p->commit_chain, "chain" },	  { p->has_listen, "notifies" },
 		{ p->deallocate_all, "dealloc" }, { p->unpins, "unpins" },
 		{ p->copy_in, "copy_in" },	  { p->executes, "executes" },
+		{ p->moves_sequence, "moves" },	  { p->asks_sequence, "asks" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		if (flags[i].on) {
