@@ -25,6 +25,11 @@ struct statement;
 #define CLIENT_HEAD_MAX 128
 
 void client_malformed(struct client *client);
+/* What a client in statement mode is told of a transaction block (T-98). */
+#define CLIENT_NO_BLOCKS "transaction blocks not allowed in statement pooling mode"
+/* Whether PLAN begins a transaction block that the pool mode forbids: it must not reach
+ * the server. */
+bool client_forbids(const struct client *client, const struct plan *plan);
 bool client_send_plain(struct client *client, const struct frame *frame);
 /* The statement that PARSE makes under the settings of now, a new reference; NULL
  * without memory. */

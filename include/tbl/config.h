@@ -33,7 +33,7 @@ CONFIG(INT, "pgrecall", "listen_backlog", listen_backlog, "1024", 1, 65535, NONE
 CONFIG(INT, "pgrecall", "workers", workers, "0", 0, 64, NONE, 0,
        "Threads that serve clients; 0 means one for each core, at most 4.")
 CONFIG(ENUM, "pgrecall", "pool_mode", pool_mode, "transaction", 0, 0, pool_mode, CF_RELOAD,
-       "When a server connection goes back to its pool: session or transaction.")
+       "When a server connection goes back to its pool: session, transaction, or statement, which forbids BEGIN.")
 CONFIG(ENUM, "pgrecall", "auth_type", auth_type, "scram-sha-256", 0, 0, auth_type, CF_RELOAD,
        "How clients log in: trust, any, plain (also called password), md5 or scram-sha-256.")
 CONFIG(STRING, "pgrecall", "auth_file", auth_file, "", 0, 4096, NONE, CF_RELOAD,

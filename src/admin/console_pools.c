@@ -93,7 +93,15 @@ void console_gather_pools(struct console_job *job, struct worker *worker)
 
 static const char *console_mode(enum pool_mode mode)
 {
-	return mode == POOL_MODE_SESSION ? "session" : "transaction";
+	switch (mode) {
+	case POOL_MODE_SESSION:
+		return "session";
+	case POOL_MODE_STATEMENT:
+		return "statement";
+	case POOL_MODE_TRANSACTION:
+		break;
+	}
+	return "transaction";
 }
 
 static enum pool_mode console_mode_of(const struct config *config,

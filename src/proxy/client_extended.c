@@ -155,6 +155,15 @@ size_t client_bind_portal(struct client *client, struct span in,
 	if (statement == NULL) {
 		return client_bind_unknown(client, frame, &bind);
 	}
+	/* values that cannot be read are PostgreSQL's to refuse */
+	struct request request = { .text = statement_text(statement),
+				   .statement = statement,
+				   .bind = is_whole ? &bind : NULL };
+	query_plan(client, &request);
+	if (client_forbids(client, request.plan)) {
+		client_fail_batch(client, "0A000", CLIENT_NO_BLOCKS);
+		return frame->size;
+	}
 	if (!client_has_server(client, frame->size, &taken)) {
 		return taken;
 	}
@@ -162,11 +171,6 @@ size_t client_bind_portal(struct client *client, struct span in,
 		client_wait_answers(client);
 		return 0;
 	}
-	/* values that cannot be read are PostgreSQL's to refuse */
-	struct request request = { .text = statement_text(statement),
-				   .statement = statement,
-				   .bind = is_whole ? &bind : NULL };
-	query_plan(client, &request);
 	bool is_answered;
 	if (!client_listen_may_bind(client, request.plan, bind.portal, &is_answered)) {
 		return is_answered ? frame->size : 0;

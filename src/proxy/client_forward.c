@@ -37,6 +37,19 @@ struct statement *client_statement(struct client *client,
 	    session_shape(session, database_shape(client->database)));
 }
 
+bool client_forbids(const struct client *client, const struct plan *plan)
+{
+	if (!client->statement_mode) {
+		return false;
+	}
+	for (size_t i = 0; i < plan->n_parts; i++) {
+		if (client_forbids(client, plan->parts[i])) {
+			return true;
+		}
+	}
+	return plan->kind == PLAN_BEGIN;
+}
+
 static struct metrics_db *client_metrics(struct client *client)
 {
 	return metrics_database(client->worker->metrics,

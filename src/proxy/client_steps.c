@@ -30,6 +30,7 @@
 #include "proxy/client.h"
 #include "proxy/client_extended.h"
 #include "proxy/client_find.h"
+#include "proxy/client_forward.h"
 #include "proxy/client_large.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_send.h"
@@ -97,16 +98,22 @@ void client_reply_ready(struct client *client)
 
 /* Simple query */
 
-static void client_query_failed(struct client *client)
+static void client_refuse_query(struct client *client, const char *sqlstate,
+				const char *text)
 {
 	struct buf message;
 	buf_init(&message, 8192);
-	replies_error(&message, "ERROR", client->wait_error.sqlstate,
-		      client->wait_error.message);
-	client->wait_error.sqlstate[0] = 0;
+	replies_error(&message, "ERROR", sqlstate, text);
 	client_reply(client, buf_span(&message));
 	buf_fini(&message);
 	client_reply_ready(client);
+}
+
+static void client_query_failed(struct client *client)
+{
+	client_refuse_query(client, client->wait_error.sqlstate,
+			    client->wait_error.message);
+	client->wait_error.sqlstate[0] = 0;
 }
 
 /* DEALLOCATE of a statement that was prepared by a protocol message: on the servers it
@@ -219,6 +226,10 @@ static size_t client_query(struct client *client, struct span in,
 	}
 	if (request.plan == NULL) {
 		query_plan(client, &request);
+	}
+	if (client_forbids(client, request.plan)) {
+		client_refuse_query(client, "0A000", CLIENT_NO_BLOCKS);
+		return frame->size;
 	}
 	if ((client->server == NULL || client->server->owed.n == 0) &&
 	    client_deallocate(client, request.plan)) {

@@ -115,6 +115,13 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 		unit_reply_hit(client, unit, statement, entry);
 		return unit->size;
 	}
+	if (request.plan == NULL) {
+		query_plan(client, &request);
+	}
+	if (client_forbids(client, request.plan)) {
+		client_fail_batch(client, "0A000", CLIENT_NO_BLOCKS);
+		return unit->size;
+	}
 	size_t taken;
 	if (!client_has_server(client, unit->size, &taken)) {
 		return taken;
@@ -122,9 +129,6 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 	if (unit_is_open(client, unit, statement)) {
 		client_wait_answers(client);
 		return 0;
-	}
-	if (request.plan == NULL) {
-		query_plan(client, &request);
 	}
 	bool is_answered;
 	if (!client_listen_may_bind(client, request.plan, unit->bind.portal,

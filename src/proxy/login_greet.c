@@ -276,6 +276,7 @@ void login_accepted(struct client *client)
 				  ? user->pool_mode
 				  : worker->config->pool_mode;
 	client->session_mode = mode == POOL_MODE_SESSION;
+	client->statement_mode = mode == POOL_MODE_STATEMENT;
 	client->database =
 	    database_find(worker->proxy->databases, span_str(login->database),
 			  span_str(login->user), login->password);
