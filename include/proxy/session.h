@@ -15,6 +15,7 @@
 
 #include "base/span.h"
 #include "proxy/names.h"
+#include "proxy/savepoints.h"
 #include "proxy/writes.h"
 #include "sql/plan.h"
 #include "upstream/context.h"
@@ -26,21 +27,23 @@ struct session {
 	struct context *told;	 /* settings as the client knows them; a reference */
 	struct context *pending; /* settings if the open transaction commits; or NULL */
 	struct context
-	    *pending_server;   /* the same for the server connection: RESET there goes
-				* back to its own, not to the client's start-up */
-	struct names names;    /* prepared statements */
-	struct writes writes;  /* of the open transaction */
-	uint64_t own_parse_id; /* 0: not needed; see session_parse_id() */
-	uint64_t own_shape;    /* DDL of the open transaction, or a temporary table,
-				* makes the database another one for us; 0: none */
-	uint8_t pins;	  /* enum plan_pin bits; held until the server has said that
-			   * their causes are gone, or DISCARD ALL */
-	uint8_t pins_new; /* set since the last idle moment */
-	uint8_t pins_end; /* their causes may have ended since then */
-	uint8_t pins_ask; /* to be asked for now: proxy/client_pins.h */
+	    *pending_server; /* the same for the server connection: RESET there goes
+			      * back to its own, not to the client's start-up */
+	struct savepoints savepoints; /* of the open transaction */
+	struct names names;	      /* prepared statements */
+	struct writes writes;	      /* of the open transaction */
+	uint64_t own_parse_id;	      /* 0: not needed; see session_parse_id() */
+	uint64_t own_shape; /* DDL of the open transaction, or a temporary table,
+			     * makes the database another one for us; 0: none */
+	uint8_t pins;	    /* enum plan_pin bits; held until the server has said that
+			     * their causes are gone, or DISCARD ALL */
+	uint8_t pins_new;   /* set since the last idle moment */
+	uint8_t pins_end;   /* their causes may have ended since then */
+	uint8_t pins_ask;   /* to be asked for now: proxy/client_pins.h */
 	uint8_t
 	    unpinned;	/* those that need no pin: proxy/client_listen.h sees to them */
 	char tx_status; /* I T E: as the client was last told */
+	bool is_ahead;	/* what was sent before the statement at hand is not answered */
 	bool tx_begun;	/* BEGIN was sent since the last idle */
 	bool tx_plain;	/* the open transaction is READ COMMITTED, and only read */
 	bool tx_unread; /* something other than reads was sent since the last idle */

@@ -144,6 +144,7 @@ struct plan {
 			   * transaction with it changed nothing. */
 	bool writes_all;  /* may write any relation of the database */
 	bool is_rollback_to; /* PLAN_SAVEPOINT: ROLLBACK TO */
+	bool is_release;     /* PLAN_SAVEPOINT: RELEASE */
 	bool begin_plain;  /* PLAN_BEGIN without an isolation level or READ COMMITTED */
 	bool commit_chain; /* COMMIT/ROLLBACK AND CHAIN */
 	bool has_listen;   /* LISTEN/UNLISTEN/NOTIFY */

@@ -166,6 +166,7 @@ struct statement {
 	bool writes_all;
 	bool suspect;
 	bool is_rollback_to;
+	bool is_release;
 	bool begin_plain;
 	bool commit_chain;
 	bool has_listen;

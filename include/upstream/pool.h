@@ -148,8 +148,9 @@ void upstream_reload(struct upstream *upstream, const struct config *config);
  * pools or no memory. */
 struct pool *pool_find(struct upstream *upstream, struct span database,
 		       struct span user, const char *password);
-/* A clean idle connection, now busy and the caller's, or NULL: wait. */
-struct server *pool_take(struct pool *pool);
+/* A clean idle connection, now busy and the caller's, or NULL: wait.  One whose
+ * settings are those of CONTEXT (or NULL) is preferred. */
+struct server *pool_take(struct pool *pool, const struct context *context);
 /* Joins the queue; makes the pool grow.  The waiter's callback comes on a later turn.
  */
 void pool_wait(struct pool *pool, struct pool_waiter *waiter);

@@ -131,6 +131,9 @@ static size_t client_bind_unknown(struct client *client, const struct frame *fra
 static void client_note_bound(struct client *client, const struct request *request,
 			      struct span portal)
 {
+	if (request->plan->kind == PLAN_SAVEPOINT) {
+		client->session.savepoints.are_unsure = true;
+	}
 	client_note_statement(client, request, request->plan->kind != PLAN_SET);
 	if (request->plan->kind == PLAN_SET && portal.n > 0) {
 		session_distrust(&client->session);

@@ -138,7 +138,8 @@ enum acquired client_acquire(struct client *client)
 		return ACQUIRE_FAILED;
 	}
 	if (client->server == NULL) {
-		struct server *server = pool_take(client->pool);
+		struct server *server =
+		    pool_take(client->pool, client->session.context);
 		if (server == NULL) {
 			client_move(client, CLIENT_WAIT);
 			stream_pause(&client->stream);
@@ -289,6 +290,19 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 
 /* Statements and commits */
 
+/* Something that can fail stands before the statement at hand, its own Parse aside. */
+static bool client_is_ahead(struct client *client)
+{
+	struct owed_queue *owed = &client->server->owed;
+	for (uint32_t i = 0; i < owed->n; i++) {
+		uint8_t kind = owed_at(owed, i)->kind;
+		if (kind != 'P' && kind != 'C' && kind != 'D') {
+			return true;
+		}
+	}
+	return false;
+}
+
 void client_note_statement(struct client *client, const struct request *request,
 			   bool is_executed)
 {
@@ -298,6 +312,7 @@ void client_note_statement(struct client *client, const struct request *request,
 		client->server->listens = true;
 	}
 	if (is_executed) {
+		client->session.is_ahead = client_is_ahead(client);
 		session_sent(&client->session, request->plan, client->server->context);
 		/* a library stays loaded, and a temporary schema stays a backend's: in
 		 * transaction mode only that of a client which leaves with it matters

@@ -213,7 +213,8 @@ static void login_greet_or_wait(struct client *client)
 	if (!client->session_mode && login_try_greet(client)) {
 		return;
 	}
-	struct server *server = client->session_mode ? pool_take(client->pool) : NULL;
+	struct server *server =
+	    client->session_mode ? pool_take(client->pool, NULL) : NULL;
 	if (server != NULL) {
 		login_with_server(client, server);
 		return;

@@ -3,78 +3,13 @@
 
 #include "proxy/session.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/check.h"
+#include "proxy/session_text.h"
 #include "upstream/statement.h"
-
-/* Encodings in which a byte of a longer character may look like ASCII, as PostgreSQL
- * compares names: letters and digits only. */
-static bool session_may_read_encoding(struct span value)
-{
-	static const char *const odd[] = {
-		"sjis",	      "shiftjis",   "shiftjis2004", "mskanji", "win932", "gbk",
-		"win936",     "windows936", "windows932",   "uhc",     "win949", "big5",
-		"windows949", "windows950", "win950",	    "gb18030", "johab",
-	};
-	char name[64];
-	size_t n = 0;
-	for (size_t i = 0; i < value.n; i++) {
-		uint8_t c = value.p[i];
-		if (isalnum(c) && n + 1 < sizeof(name)) {
-			name[n++] = (char)tolower(c);
-		}
-	}
-	name[n] = 0;
-	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
-		if (strcmp(name, odd[i]) == 0) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Whether the scanner reads texts as the server does: backslashes are not escapes, and
- * what looks like ASCII is. */
-static bool session_may_read(const char *name, struct span value)
-{
-	return strcmp(name, "standard_conforming_strings") == 0
-		   ? span_ieq(value, SPAN_LIT("on"))
-		   : session_may_read_encoding(value);
-}
-
-static const char *const session_text_settings[] = { "client_encoding",
-						     "standard_conforming_strings" };
-
-static bool session_is_readable(const struct context *context)
-{
-	struct span value;
-	for (size_t i = 0; i < ARRAY_LEN(session_text_settings); i++) {
-		const char *name = session_text_settings[i];
-		if (!context_effective(context, name, &value) ||
-		    !session_may_read(name, value)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* The same while a SET is under way: in doubt not, until the next idle moment. */
-static bool session_stays_readable(const struct plan *plan)
-{
-	for (size_t i = 0;
-	     plan->set_name != NULL && i < ARRAY_LEN(session_text_settings); i++) {
-		const char *name = session_text_settings[i];
-		if (strcmp(plan->set_name, name) == 0) {
-			return plan->set_kind == SET_VALUE && plan->set_value != NULL &&
-			       session_may_read(name, span_str(plan->set_value));
-		}
-	}
-	return true;
-}
 
 /* Shapes that are one transaction's are not those of the database. */
 #define SESSION_OWN_SHAPE(n) (UINT64_C(1) << 63 | (n) << 32)
@@ -88,6 +23,7 @@ void session_init(struct session *session, struct context *context,
 	session->told = context_ref(context);
 	session->unreadable = !session_is_readable(context);
 	names_init(&session->names, max_statements);
+	savepoints_init(&session->savepoints);
 	writes_init(&session->writes);
 }
 
@@ -97,6 +33,7 @@ void session_fini(struct session *session)
 		return; /* never logged in */
 	}
 	names_fini(&session->names);
+	savepoints_clear(&session->savepoints);
 	writes_fini(&session->writes);
 	context_unref(session->context);
 	context_unref(session->startup);
@@ -324,6 +261,44 @@ static void session_sent_multi(struct session *session, const struct plan *plan)
 	}
 }
 
+/* ROLLBACK TO takes back settings.  It is known which when each savepoint was made, and
+ * each release came, while it was known that the transaction had not failed. */
+static void session_sent_savepoint(struct session *session, const struct plan *plan)
+{
+	struct savepoints *savepoints = &session->savepoints;
+	const char *name = plan->set_name ? plan->set_name : "";
+	if (session->is_ahead || (session->tx_status != 'T' && !plan->is_rollback_to)) {
+		/* in a failed transaction it is refused, outside one, too */
+		savepoints->are_unsure |= session->is_ahead;
+		if (plan->is_rollback_to && session->pending != NULL) {
+			session_distrust(session);
+		}
+		return;
+	}
+	if (plan->is_release) {
+		savepoints_release(savepoints, name);
+		return;
+	}
+	if (!plan->is_rollback_to) {
+		savepoints_push(savepoints, name, session->pending,
+				session->pending_server);
+		return;
+	}
+	const struct savepoint *to = savepoints_back_to(savepoints, name);
+	if (session->pending == NULL) {
+		return;
+	}
+	if (to == NULL || savepoints->are_unsure) {
+		session_distrust(session);
+		return;
+	}
+	context_unref(session->pending);
+	context_unref(session->pending_server);
+	session->pending = to->pending ? context_ref(to->pending) : NULL;
+	session->pending_server =
+	    to->pending_server ? context_ref(to->pending_server) : NULL;
+}
+
 void session_sent(struct session *session, const struct plan *plan,
 		  struct context *server)
 {
@@ -373,6 +348,7 @@ void session_sent(struct session *session, const struct plan *plan,
 		session_sent_set(session, plan, server);
 		break;
 	case PLAN_MULTI:
+		session->is_ahead = true;
 		for (size_t i = 0; i < plan->n_parts; i++) {
 			session_sent(session, plan->parts[i], server);
 		}
@@ -399,9 +375,8 @@ void session_sent(struct session *session, const struct plan *plan,
 	if (plan->set_kind == SET_UNREADABLE) {
 		session_distrust(session);
 	}
-	if (plan->is_rollback_to && session->pending != NULL) {
-		session_distrust(
-		    session); /* which settings it took back is not known */
+	if (plan->kind == PLAN_SAVEPOINT) {
+		session_sent_savepoint(session, plan);
 	}
 }
 
@@ -444,6 +419,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	session->tx_plain = false;
 	session->tx_unread = false;
 	session->tx_local = false;
+	savepoints_clear(&session->savepoints);
 	if ((session->pins & PIN_TEMP) == 0) {
 		session->own_shape = 0;
 	}

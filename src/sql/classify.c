@@ -208,6 +208,7 @@ static void classify_copy_flags(const struct statement *st, struct plan *p)
 	p->suspect = st->suspect;
 	p->writes_all = st->writes_all;
 	p->is_rollback_to = st->is_rollback_to;
+	p->is_release = st->is_release;
 	p->begin_plain = st->begin_plain;
 	p->commit_chain = st->commit_chain;
 	p->has_listen = st->has_listen;

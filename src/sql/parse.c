@@ -139,6 +139,7 @@ static void parse_transaction(struct parse *parse, const struct node *node)
 	    (isolation == NULL || strcmp(isolation, "read committed") == 0 ||
 	     strcmp(isolation, "read uncommitted") == 0);
 	st->is_rollback_to = node_enum_is(node, "kind", "TRANS_STMT_ROLLBACK_TO");
+	st->is_release = node_enum_is(node, "kind", "TRANS_STMT_RELEASE");
 	st->commit_chain = node_bool(node, "chain");
 	static const char *const names[] = { "gid", "savepoint_name" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {

@@ -103,9 +103,32 @@ static struct server *pool_pick(struct pool *pool)
 	return NULL;
 }
 
-struct server *pool_take(struct pool *pool)
+#define POOL_PREFER_AMONG 8U /* idle connections that are looked at */
+
+/* One of the connections used last that needs no SET comes first: it saves the client
+ * the round trip of client_sync_settings(). */
+static void pool_prefer(struct pool *pool, const struct context *context)
+{
+	unsigned left = POOL_PREFER_AMONG;
+	dlist_each (l, tmp, &pool->idle) {
+		struct server *server = container_of(l, struct server, link);
+		if (server->context == context) {
+			dlist_remove(l);
+			dlist_push_head(&pool->idle, l);
+			return;
+		}
+		if (--left == 0) {
+			return;
+		}
+	}
+}
+
+struct server *pool_take(struct pool *pool, const struct context *context)
 {
 	bool may = pool->n_waiting == 0 && !pool_is_paused(pool);
+	if (may && context != NULL) {
+		pool_prefer(pool, context);
+	}
 	struct server *server = may ? pool_pick(pool) : NULL;
 	if (server != NULL) {
 		server_move(server, SERVER_BUSY);

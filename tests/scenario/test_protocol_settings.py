@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: PostgreSQL
 # Copyright (c) 2026, The pgrecall authors
-"""Settings of a session, when clients take turns on one server connection (T-26 to T-34)."""
+"""Settings of a session, when clients take turns on one server connection (T-26 to T-36)."""
 
 import pytest
 
 import wire
+from servers import wait_for
 from differential import difference, run, step
 from wire import bind, execute, parse, query, sync
 
@@ -38,6 +39,42 @@ SCRIPTS = {
          step(parse("", "BEGIN"), bind("", ""), execute(), sync()),
          step(parse("", "RESET work_mem"), bind("", ""), execute(), sync()), step(query("SHOW work_mem")),
          step(query("SELECT 1/0")), step(query("RESET ALL")), step(query("ROLLBACK")), step(query("SHOW work_mem"))]),
+    "T29 outcome of the transaction": (
+        {"work_mem": "5MB"},
+        [step(query("SELECT 1")), step(query("BEGIN; SET work_mem = '6MB'; COMMIT")), step(query("SHOW work_mem")),
+         step(query("BEGIN")), step(query("SET work_mem = '7MB'")), step(query("ROLLBACK")), step(query("SHOW work_mem")),
+         step(query("BEGIN")), step(query("SET LOCAL work_mem = '8MB'")), step(query("SHOW work_mem")), step(query("COMMIT")),
+         step(query("SHOW work_mem")), step(query("BEGIN")), step(query("SELECT 1")), step(query("SET work_mem = '9MB'")),
+         step(query("SELECT 1/0")), step(query("COMMIT")), step(query("SHOW work_mem")),
+         step(query("/* first */ SET work_mem = '10MB'; -- and\n SET geqo = off")), step(query("SHOW work_mem; SHOW geqo")),
+         step(query("SET work_mem = '11MB'; SELECT 1/0")), step(query("SHOW work_mem")),
+         step(query("SELECT set_config('work_mem', '12MB', false)")), step(query("SHOW work_mem"))]),
+    "T29 savepoints": (
+        {},
+        [step(query("BEGIN")), step(query("SET work_mem = '6MB'")), step(query("SAVEPOINT a")),
+         step(query("SET work_mem = '7MB'")), step(query("SAVEPOINT b")), step(query("SET geqo = off")),
+         step(query("ROLLBACK TO a")), step(query("SHOW work_mem; SHOW geqo")), step(query("COMMIT")),
+         step(query("SHOW work_mem; SHOW geqo")),
+         step(query("BEGIN")), step(query("SAVEPOINT a")), step(query("SET work_mem = '8MB'")), step(query("SELECT 1/0")),
+         step(query("SET work_mem = '9MB'")), step(query("ROLLBACK TO a")), step(query("COMMIT")), step(query("SHOW work_mem")),
+         step(query("BEGIN")), step(query("SAVEPOINT a")), step(query("SET work_mem = '10MB'")), step(query("SAVEPOINT a")),
+         step(query("SET work_mem = '11MB'")), step(query("RELEASE a")), step(query("ROLLBACK TO a")),
+         step(query("SHOW work_mem")), step(query("COMMIT")), step(query("SHOW work_mem")),
+         step(query("BEGIN")), step(parse("", "SAVEPOINT a"), bind("", ""), execute(), sync()),
+         step(parse("", "SET work_mem = '12MB'"), bind("", ""), execute(), sync()), step(query("SAVEPOINT a")),
+         step(query("SELECT 1/0")), step(query("SAVEPOINT a")), step(query("ROLLBACK TO a")), step(query("COMMIT")),
+         step(query("SHOW work_mem"))]),
+    "T29 other ways to set": (
+        {},
+        [step(query("SELECT 1")), step(query("SET TIME ZONE 'Asia/Tokyo'")), step(query("SHOW TimeZone")), step(query("SET NAMES 'latin1'")),
+         step(query("SHOW client_encoding")), step(query("RESET client_encoding")), step(query("SET TIME ZONE LOCAL")),
+         step(query("SHOW TimeZone")), step(query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")),
+         step(query("SHOW transaction_isolation")), step(query("BEGIN")),
+         step(query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")), step(query("SHOW transaction_isolation")),
+         step(query("COMMIT")), step(query("SHOW transaction_isolation")),
+         step(query("CREATE FUNCTION pg_temp.f() RETURNS text LANGUAGE sql SET work_mem = '9MB' AS "
+                    "'SELECT current_setting(''work_mem'')'; SELECT pg_temp.f(); DROP FUNCTION pg_temp.f()")),
+         step(query("SHOW work_mem"))]),
     "T33 options": (
         {"options": "-c work_mem=5MB -cgeqo=off --enable-seqscan=off --application_name=x\\ y\\\\z"},
         [step(query("SHOW work_mem; SHOW geqo; SHOW enable_seqscan; SHOW application_name"))]),
@@ -97,6 +134,24 @@ def test_T27_settings_are_not_told_again(pgrecall, empty_database):
             assert answer[1].values() == [zone]
 
 
+def test_T27_a_connection_with_the_same_settings_is_preferred(pgrecall, empty_database):
+    """Clients with settings of their own find the connections that have them already."""
+    proxy = pgrecall(pgrecall={"default_pool_size": 3, "workers": 1}, cache={"enabled": "off"})
+    name = empty_database.name
+    empty_database.psql(f"ALTER DATABASE {name} SET log_statement = 'all'")
+    conns = [proxy.connect(name, TimeZone=zone) for zone in ("Asia/Tokyo", "Europe/Paris", "UTC")]
+    for conn in conns:
+        conn.query("BEGIN")  # each has a connection
+    for conn in conns:
+        conn.query("COMMIT")
+    before = empty_database.server.log().count("set_config('timezone'")
+    for conn in conns * 5:
+        conn.query("SELECT 1")
+    assert empty_database.server.log().count("set_config('timezone'") == before
+    for conn in conns:
+        conn.close()
+
+
 def test_T28_equal_values_need_no_set(pgrecall, empty_database):
     proxy = pgrecall(pgrecall={"default_pool_size": 1})
     empty_database.psql(f"ALTER DATABASE {empty_database.name} SET log_statement = 'all'")
@@ -130,3 +185,53 @@ def test_T31_next_client_sees_defaults(pgrecall, empty_database, poison):
         assert "E" not in client.types(client.query(poison)), poison
     with proxy.connect(empty_database.name) as after:
         assert after.query(state)[1].values() == clean
+
+
+def test_T29_savepoints_keep_the_pool(pgrecall, empty_database):
+    """What ROLLBACK TO takes back is known, so that nobody keeps a connection for it."""
+    proxy = pgrecall(pgrecall={"default_pool_size": 1, "pool_mode": "transaction"})
+    with proxy.connect(empty_database.name) as client, proxy.connect(empty_database.name) as other:
+        for sql in ("BEGIN", "SAVEPOINT a", "SET work_mem = '6MB'", "ROLLBACK TO a", "SET geqo = off", "COMMIT"):
+            client.query(sql)
+        assert other.query("SHOW geqo")[1].values() == [b"on"]
+        assert client.query("SHOW geqo")[1].values() == [b"off"]
+        assert client.query("SHOW work_mem")[1].values() == [b"4MB"]
+        # sent at once: which savepoint there is cannot be known, and the connection stays
+        client.send(*[query(s) for s in ("BEGIN", "SAVEPOINT a", "SET work_mem = '7MB'", "ROLLBACK TO a", "COMMIT")])
+        client.until("Z", 5)
+        assert client.query("SHOW work_mem")[1].values() == [b"4MB"]
+        assert proxy.metric("pool_pinned_clients", reason="setting") == 1
+
+
+def test_T35_messages_of_ours_in_any_encoding(pgrecall, empty_database):
+    """They are ASCII, and what is cached in one encoding is not told in another."""
+    proxy = pgrecall(pgrecall={"max_client_prepared_statements": 1}, cache={"default": "on"})
+    empty_database.psql("CREATE TABLE t (v text); INSERT INTO t VALUES ('caf' || chr(233))")
+    proxy.warm(empty_database.name)
+    want = {"UTF8": "caf\u00e9".encode(), "LATIN1": "caf\u00e9".encode("latin1"), "WIN1252": "caf\u00e9".encode("cp1252")}
+    for encoding, value in list(want.items()) * 2:
+        with proxy.connect(empty_database.name, client_encoding=encoding) as client:
+            assert client.query("SELECT v FROM t")[1].values() == [value]
+            assert client.query("SELECT v FROM t")[1].values() == [value]
+            client.send(parse("a", "SELECT 1"), parse("b", "SELECT 2"), sync())
+            error = next(m for m in client.until("Z") if m.kind == "E")
+            assert error.sqlstate() == "53400" and error.body.isascii()
+
+
+def test_T36_the_welcome_is_the_servers_of_now(pgrecall, own_postgres):
+    """Other values after a restart of the server."""
+    proxy = pgrecall(server=own_postgres)
+    with proxy.connect("sample") as client:
+        assert client.parameters["TimeZone"] != "Asia/Kolkata"
+        client.query("SELECT 1")
+    own_postgres.stop("fast")
+    own_postgres.settings = [*own_postgres.settings, "timezone = 'Asia/Kolkata'"]
+    own_postgres.start()
+
+    def told():
+        with proxy.connect("sample") as client:
+            client.query("SELECT 1")
+            return client.parameters["TimeZone"]
+    wait_for(lambda: told() == "Asia/Kolkata", 20, "the new value")
+    with proxy.connect("sample") as client:
+        assert client.query("SHOW TimeZone")[1].values() == [b"Asia/Kolkata"]

@@ -24,7 +24,7 @@ Test(plan_kinds, transactions)
 		{ "ROLLBACK", "ROLLBACK !NOT_SELECT" },
 		{ "ABORT", "ROLLBACK !NOT_SELECT" },
 		{ "SAVEPOINT a", "SAVEPOINT !NOT_SELECT a" },
-		{ "RELEASE a", "SAVEPOINT !NOT_SELECT a" },
+		{ "RELEASE a", "SAVEPOINT !NOT_SELECT a release" },
 		{ "ROLLBACK TO a", "SAVEPOINT !NOT_SELECT a back_to" },
 		{ "PREPARE TRANSACTION 'it''s'", "PREPARE_TX !NOT_SELECT it's" },
 		{ "COMMIT PREPARED 'a'", "COMMIT_PREPARED !NOT_SELECT a" },
