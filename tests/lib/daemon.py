@@ -35,7 +35,7 @@ class Pgrecall:
     then clients made here are encrypted, and `authority` has signed the certificate.
     """
 
-    def __init__(self, directory, postgres, redis=None, env=None, rules=None, users=None, tls=None, **sections):
+    def __init__(self, directory, postgres, redis=None, env=None, rules=None, users=None, tls=None, user_limits=None, **sections):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.postgres = postgres
@@ -72,6 +72,8 @@ class Pgrecall:
                 "client_tls_key_file": self.certificate.key,
                 "client_tls_cert_file": self.certificate.crt})
         self.write_users({"postgres": "", "tester": "secret"} if users is None else users)
+        if user_limits:  # the section [users]
+            sections["users"] = user_limits
         self.configure(rules=rules, **sections)
 
     def write_users(self, users):

@@ -40,8 +40,8 @@ def limited(request, pgrecall, database):
     """start(name, value): the limit is everybody's, or only this user's, or everybody's but his."""
     def start(name, value, **settings):
         sections = {"global": {"pgrecall": {name: value, **settings}},
-                    "user": {"pgrecall": settings, "users": {"postgres": f"{name}={value}"}},
-                    "user_without": {"pgrecall": {name: value, **settings}, "users": {"postgres": f"{name}=0"}}}
+                    "user": {"pgrecall": settings, "user_limits": {"postgres": f"{name}={value}"}},
+                    "user_without": {"pgrecall": {name: value, **settings}, "user_limits": {"postgres": f"{name}=0"}}}
         proxy = pgrecall(**sections[request.param])
         proxy.database = database.name
         proxy.limits = request.param != "user_without"
@@ -188,7 +188,7 @@ def test_T95_last_words_arrive(pgrecall, database, pipelined):
 def test_query_wait_timeout_of(pgrecall, database, where):
     line = f"host=127.0.0.1 port={database.server.port}"
     sections = {"database": {"databases": {"*": f"{line} query_wait_timeout=500ms"}},
-                "user": {"users": {"postgres": "query_wait_timeout=500ms"}},
+                "user": {"user_limits": {"postgres": "query_wait_timeout=500ms"}},
                 "global": {"pgrecall": {"query_wait_timeout": "500ms"}}}[where]
     settings = {"default_pool_size": 1, **sections.pop("pgrecall", {})}
     proxy = pgrecall(pgrecall=settings, **sections)
@@ -255,7 +255,7 @@ def test_client_connections_of_a_database(pgrecall, database, postgres, where, w
 @pytest.mark.parametrize("where", ["global", "line"])
 def test_client_connections_of_a_user(pgrecall, database, where):
     sections = {"global": {"pgrecall": {"max_user_client_connections": 2}},
-                "line": {"users": {"postgres": "max_user_client_connections=2"}}}[where]
+                "line": {"user_limits": {"postgres": "max_user_client_connections=2"}}}[where]
     proxy = pgrecall(**sections)
     held = [proxy.connect(database.name), proxy.connect("postgres")]
     sqlstate, text = refused(proxy, database=database.name)
@@ -273,7 +273,7 @@ def test_reserve_pool(pgrecall, database, where):
     line = f"host=127.0.0.1 port={database.server.port}"
     sections = {"global": {"pgrecall": {"reserve_pool_size": 1}},
                 "database": {"databases": {"*": f"{line} reserve_pool_size=1"}},
-                "user": {"users": {"postgres": "reserve_pool_size=1"}}}[where]
+                "user": {"user_limits": {"postgres": "reserve_pool_size=1"}}}[where]
     settings = {"default_pool_size": 1, "workers": 1, "reserve_pool_timeout": "1500ms",
                 "query_wait_timeout": "5s", "query_wait_notify": 0, **sections.pop("pgrecall", {})}
     proxy = pgrecall(pgrecall=settings, **sections)
