@@ -96,7 +96,8 @@ void client_pins_row(struct client *client, struct span body)
 	if (!reader_at_end(&r) || text.n == 0) {
 		return;
 	}
-	session->pins &= (uint8_t)(~session->pins_ask | holds);
+	/* what was sent behind the question is not in its answer */
+	session->pins &= (uint8_t)(~session->pins_ask | holds | session->pins_new);
 	session->pins_ask = 0;
 	if ((session->pins & PIN_TEMP) == 0) {
 		session->own_shape = 0;

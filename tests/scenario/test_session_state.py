@@ -289,3 +289,16 @@ def test_a_lone_client_keeps_its_sequences(sequences):
         one.query("INSERT INTO numbered VALUES (DEFAULT, 'a')")
         assert asked(one, "SELECT lastval()", False) == str(n)
         assert asked(one, "SELECT currval('numbers')", True) == str(n)
+
+
+def test_a_pin_that_comes_behind_the_question(pgrecall, database):
+    """The end of one temporary object is asked about while the next is being made."""
+    proxy = pgrecall(pgrecall={"workers": 1})
+    with proxy.connect(database.name) as one, proxy.connect(database.name) as two:
+        one.query("CREATE TEMP VIEW v AS SELECT 7")
+        for _ in range(40):
+            one.query("DROP VIEW v")
+            one.query("CREATE TEMP VIEW v AS SELECT 7")
+            two.query("BEGIN")  # takes the connection, if it was given back
+            assert value(one, "SELECT * FROM v") == "7"
+            two.query("ROLLBACK")
