@@ -6,9 +6,8 @@
  * auth_user, on a connection of our own whose session no client can touch.  One for
  * each worker; answers are shared (proxy/auth_cache.h).
  *
- * One question at a time for each user: who comes meanwhile gets the same answer.
- * Answers that say "such a user exists" and those that
- * say the opposite are kept alike.
+ * One question at a time for each user: who comes meanwhile gets the same answer.  That
+ * there is no such user is an answer like any other, and kept as long.
  *
  * The query gives one row, name and secret.  No row, several rows, another name, a NULL
  * or an empty secret mean: nobody.  An error of the query or of the server means that
@@ -40,6 +39,7 @@ enum auth_found {
 	AUTH_FAILED,	/* too much is under way, or no memory */
 };
 
+/* For WORKER, on its thread.  0 or -ENOMEM. */
 int auth_queries_new(struct worker *worker, struct auth_queries **out) MUST_CHECK;
 /* Closes the connections; who waits is told that the question could not be asked. */
 void auth_queries_stop(struct auth_queries *queries);
@@ -57,5 +57,5 @@ void auth_query_forget(struct auth_queries *queries, struct span database,
 void auth_waiter_init(struct auth_waiter *waiter,
 		      void (*fn)(struct auth_waiter *waiter,
 				 struct auth_answer *answer));
-/* It will not be called any more. */
+/* The waiter is not called from here on.  Fine for one that does not wait. */
 void auth_waiter_leave(struct auth_waiter *waiter);

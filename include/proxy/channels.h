@@ -21,12 +21,12 @@
  *    so be told; one that was committed after it is never lost.
  * 4. When the connection of the database is lost, so are the notifications until it is
  *    back.  Clients that listen are closed (57P01), which is how PostgreSQL itself
- * would have told them: they come back, listen, and read again what they care for.
- * Going on in silence would leave them waiting for what never comes.
+ *    would have told them: they come back, listen, and read again what they care for.
+ *    Going on in silence would leave them waiting for what never comes.
  *
  * Notifications name the process of the pooled connection that notified.  That is never
- * the number a client in transaction mode was given for its own, so it takes none for
- * its own that is not; it hears its own notifications as those of somebody else. */
+ * the number that a client in transaction mode was told is its own: it hears its own
+ * notifications as those of somebody else, and never the other way round. */
 
 #include <stdatomic.h>
 #include <stdbool.h>

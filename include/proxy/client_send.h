@@ -3,8 +3,8 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* Sending for a client: getting a server connection with the client's settings, and
- * putting messages on it with the items that it then owes.  All return false after
- * having closed the client, or when it must wait. */
+ * putting messages on it with the items that it then owes.  Those that send return
+ * false after having closed the client, or when it must wait. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +26,8 @@ enum acquired {
 			 */
 };
 
+/* Binds the client to a connection, new or the one that it has, and puts its settings
+ * on it.  Joins the pool's queue when there is none. */
 enum acquired client_acquire(struct client *client);
 /* The position of a change to the client's names made now: see proxy/names.h. */
 uint64_t client_position(const struct client *client);

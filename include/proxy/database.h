@@ -22,6 +22,7 @@ struct databases;
 struct loop;
 struct proxy;
 
+/* On the main thread.  0 or -ENOMEM. */
 int databases_new(struct proxy *proxy, struct databases **out) MUST_CHECK;
 /* On the main thread: closes the connections that ask. */
 void databases_stop(struct databases *databases);

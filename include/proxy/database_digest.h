@@ -34,6 +34,7 @@ void database_digest_fini(struct database_digest *digest);
  * come in their order.  Without memory a temporary table may count after all. */
 void database_digest_row(struct database_digest *digest, size_t question,
 			 const char *const *values, size_t n);
+/* Whether the relations, functions and types of A and B are the same. */
 bool database_digest_has_shape(const struct database_digest *a,
 			       const struct database_digest *b);
 bool database_digest_is_equal(const struct database_digest *a,

@@ -54,6 +54,7 @@ enum listen_act {
 void listens_init(struct listens *listens);
 /* Lets go of everything. */
 void listens_fini(struct listens *listens);
+/* The one on the channel NAME, or NULL. */
 struct listen *listens_find(const struct listens *listens, struct span name);
 /* The client is about to listen to CHANNEL; uses it once more.  NULL without memory. */
 struct listen *listens_add(struct listens *listens, struct client *client,
@@ -63,7 +64,9 @@ void listens_remove(struct listens *listens, struct listen *listen);
 /* ACT was done, on the channel or savepoint NAME; it waits for the commit.  False:
  * there are too many, or no memory. */
 bool listens_change(struct listens *listens, enum listen_act act, struct span name);
+/* RELEASE: NAME and the savepoints behind it are gone, their changes stay. */
 void listens_release_savepoint(struct listens *listens, struct span name);
+/* ROLLBACK TO: the changes and savepoints behind NAME are gone. */
 void listens_rollback_to(struct listens *listens, struct span name);
 /* The transaction has ended. */
 void listens_commit(struct listens *listens);

@@ -12,8 +12,9 @@
 struct client;
 struct login;
 
+/* NULL without memory. */
 struct login *login_new(void);
-/* NULL is fine. */
+/* Wipes what is secret in it.  NULL is fine. */
 void login_free(struct login *login);
 /* Takes messages of a client that has not logged in; returns the bytes consumed. */
 size_t login_take(struct client *client, struct span in);

@@ -137,6 +137,7 @@ static inline bool pool_is_paused(const struct pool *pool)
 	       GATE_PAUSED;
 }
 
+/* The worker's pools, empty, on its thread.  0 or -errno. */
 int upstream_start(struct upstream *upstream) MUST_CHECK;
 /* Closes every connection of the worker, idle or not. */
 void upstream_stop(struct upstream *upstream);

@@ -48,7 +48,7 @@ struct writer_notice {
 void writer_error(struct buf *buf, const struct writer_notice *error);
 void writer_notice(struct buf *buf, const struct writer_notice *notice);
 
-/* What a password is asked for in clear text with, and as an MD5 with that salt. */
+/* Ask for a password: in clear text, or as an MD5 with SALT. */
 void writer_auth_password(struct buf *buf);
 void writer_auth_md5(struct buf *buf, const uint8_t salt[4]);
 /* MECHANISMS: NULL-terminated, the preferred one first. */

@@ -27,8 +27,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "proxy/auth_cache.h"
+#include "proxy/auth_source.h"
 #include "proxy/proxy.h"
-#include "proxy/users.h"
 #include "proxy/worker.h"
 #include "upstream/asker.h"
 #include "wire/userlist.h"
@@ -37,17 +37,7 @@
 #define AUTH_MAX_LINES	 32    /* connections of a worker */
 #define AUTH_MAX_FLIGHTS 1000  /* questions of a worker */
 #define AUTH_MAX_SENT	 32    /* questions of a connection that its asker has */
-#define AUTH_MAX_KEY	 2048  /* bytes: three names of the configuration, one user */
 #define AUTH_IDLE_NS	 UINT64_C(30000000000)
-
-/* Where the configuration says that a user is asked for; its strings are the
- * configuration's or the caller's. */
-struct auth_source {
-	struct connect_options options;
-	const char *query;
-	char *database; /* owned */
-	struct buf key; /* of the answer in the cache */
-};
 
 struct auth_line {
 	struct dlist link; /* in queries->lines, used last at the tail */
@@ -88,85 +78,6 @@ struct auth_queries {
 static void line_send(struct auth_line *line);
 static void line_fail(struct auth_line *line);
 
-/* Source */
-
-static const char *source_pick(const char *own, const char *global)
-{
-	return own != NULL ? own : global;
-}
-
-/* The password of auth_user, which is in auth_file, or on the line itself. */
-static const char *source_password(const struct worker *worker,
-				   const struct config_database *line, const char *name)
-{
-	if (line->user != NULL && line->password != NULL &&
-	    strcmp(line->user, name) == 0) {
-		return line->password;
-	}
-	const struct user *user = users_find(worker->users, span_str(name));
-	return user != NULL ? user->password : NULL;
-}
-
-/* In one configuration the same key means the same question at the same place: DBNAME
- * is asked as its line says, unless the client's LINE has a user or a query of its own.
- */
-static bool source_make_key(struct auth_source *source,
-			    const struct config_database *line, const char *dbname,
-			    struct span user)
-{
-	bool has_own =
-	    line != NULL && (line->auth_user != NULL || line->auth_query != NULL);
-	buf_append_cstr(&source->key, dbname);
-	buf_append_cstr(&source->key, has_own ? line->name : "");
-	buf_append_span(&source->key, user);
-	return buf_ok(&source->key);
-}
-
-static void source_fini(struct auth_source *source)
-{
-	buf_fini(&source->key);
-	free(source->database);
-}
-
-/* AUTH_WAITING: it can be asked; AUTH_NOT_ASKED, AUTH_FAILED.  To be ended anyway. */
-static enum auth_found source_init(struct auth_source *source,
-				   const struct worker *worker, struct span database,
-				   struct span user)
-{
-	const struct config *config = worker->config;
-	const struct config_database *line = config_find_database(config, database);
-	const char *name =
-	    source_pick(line ? line->auth_user : NULL, config->auth_user);
-	*source = (struct auth_source){ 0 };
-	buf_init(&source->key, AUTH_MAX_KEY);
-	source->database = strndup((const char *)database.p, database.n);
-	if (source->database == NULL) {
-		return AUTH_FAILED;
-	}
-	const char *dbname =
-	    source_pick(line ? line->auth_dbname : NULL, config->auth_dbname);
-	dbname = dbname[0] != 0 ? dbname : source->database;
-	const struct config_database *target =
-	    config_find_database(config, span_str(dbname));
-	source->query = source_pick(line ? line->auth_query : NULL, config->auth_query);
-	if (name[0] == 0 || source->query[0] == 0 || target == NULL ||
-	    user.n > USERLIST_MAX_NAME) {
-		return AUTH_NOT_ASKED;
-	}
-	source->options = (struct connect_options){
-		.host = target->host,
-		.port = target->port,
-		.dbname = target->dbname != NULL ? target->dbname : dbname,
-		.user = name,
-		.password = source_password(worker, target, name),
-		.application_name = "pgrecall",
-		.timeout_ms = (uint32_t)config->server_connect_timeout_ms,
-	};
-	connect_options_tls(&source->options, config, target);
-	return source_make_key(source, line, dbname, user) ? AUTH_WAITING
-							   : AUTH_NOT_ASKED;
-}
-
 /* Flights */
 
 static void flight_free(struct auth_flight *flight)
@@ -191,7 +102,7 @@ flight_new(struct auth_line *line, const struct auth_source *source, struct span
 	flight->line = line;
 	dlist_init(&flight->link);
 	dlist_init(&flight->waiters);
-	buf_init(&flight->key, AUTH_MAX_KEY);
+	buf_init(&flight->key, AUTH_SOURCE_MAX_KEY);
 	buf_append_span(&flight->key, buf_span(&source->key));
 	/* allocated once, so that no copy of a secret is left behind */
 	buf_init(&flight->secret, USERLIST_MAX_SECRET + 1);
@@ -511,7 +422,7 @@ enum auth_found auth_query_find(struct auth_queries *queries, struct span databa
 	require(queries != NULL && waiter != NULL && out != NULL);
 	const struct worker *worker = queries->worker;
 	struct auth_source source;
-	enum auth_found found = source_init(&source, worker, database, user);
+	enum auth_found found = auth_source_init(&source, worker, database, user);
 	if (queries->is_stopped) {
 		found = AUTH_FAILED;
 	} else if (found == AUTH_WAITING) {
@@ -524,7 +435,7 @@ enum auth_found auth_query_find(struct auth_queries *queries, struct span databa
 			found = AUTH_FAILED;
 		}
 	}
-	source_fini(&source);
+	auth_source_fini(&source);
 	return found;
 }
 
@@ -533,11 +444,12 @@ void auth_query_forget(struct auth_queries *queries, struct span database,
 {
 	require(queries != NULL);
 	struct auth_source source;
-	if (source_init(&source, queries->worker, database, user) == AUTH_WAITING) {
+	if (auth_source_init(&source, queries->worker, database, user) ==
+	    AUTH_WAITING) {
 		auth_cache_forget(queries->worker->proxy->auth_cache,
 				  buf_span(&source.key), clock_now_ns());
 	}
-	source_fini(&source);
+	auth_source_fini(&source);
 }
 
 void auth_waiter_init(struct auth_waiter *waiter,
