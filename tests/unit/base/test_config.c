@@ -231,7 +231,7 @@ Test(config, refusals_say_where_and_what)
 		{ TRUST "tcp_keepalive = 7\n" CHAT, 3, "must be on or off" },
 		{ TRUST CHAT "[cache]\nmax_result_size = 33MB\n", 6, "to 32MB" },
 		{ TRUST CHAT "[rule r]\nmax_size = 33MB\n", 6, "to 32MB" },
-		{ TRUST "pool_mode = statement\n" CHAT, 3, "session, transaction" },
+		{ TRUST "pool_mode = query\n" CHAT, 3, "session, transaction" },
 		{ "[pgrecall]\nauth_type = ldap\n" CHAT, 2, "md5, scram-sha-256" },
 		{ "[pgrecall]\nauth_type = md5\n" CHAT, 0, "md5 and nobody" },
 		{ "[pgrecall]\nauth_type = plain\n" CHAT, 0, "plain and nobody" },
