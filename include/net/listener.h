@@ -17,13 +17,13 @@ struct loop;
 struct listener_options {
 	/* Numeric address, a name (looked up at once, blocking; up to eight addresses),
 	 * "*" or NULL for all, or the path of a Unix socket's file, which begins with
-	 * "/". */
+	 * "/", or its name in the abstract namespace, with "@" in front. */
 	const char *host;
 	uint16_t port;
 	int backlog;
 	int inherited_fd; /* from systemd or listener_fd(), or -1; the listener dup()s
 			     it */
-	int unix_mode;	  /* file mode of a Unix socket */
+	int unix_mode;	  /* file mode of a Unix socket; an abstract one has none */
 	bool has_unix_group; /* its file gets this group */
 	unsigned unix_group;
 	int accepts_per_turn; /* at most this many accept()s before other work */

@@ -3,7 +3,8 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* Who may log in: the users of the configuration and of auth_file, with their SCRAM
- * secrets derived once.  Immutable, reference-counted. */
+ * secrets derived once, and the rows of auth_hba_file and auth_ident_file.  Immutable,
+ * reference-counted. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,8 @@
 #include "wire/scram.h"
 
 struct config;
+struct hba;
+struct ident;
 struct users;
 
 /* Without secret and md5 (an empty password is none) nobody can log in by password. */
@@ -36,7 +39,7 @@ int user_init(struct user *user, struct span name, struct span secret,
 /* Wipes the secrets and frees. */
 void user_fini(struct user *user);
 
-/* Reads auth_file.  0; -errno or 1 when the file is bad, with one line in ERROR (size
+/* Reads the files.  0; -errno or 1 when the file is bad, with one line in ERROR (size
  * bytes).  Deriving costs milliseconds for each plain password. */
 int users_load(const struct config *config, struct users **out, char *error,
 	       size_t error_size) MUST_CHECK;
@@ -44,4 +47,8 @@ struct users *users_ref(struct users *users);
 void users_unref(struct users *users);
 /* Whether most secrets are stored ones of SCRAM, or there are none. */
 bool users_have_scram(const struct users *users);
+/* The rows; not NULL with auth_type hba. */
+const struct hba *users_hba(const struct users *users);
+/* The maps, or NULL. */
+const struct ident *users_ident(const struct users *users);
 const struct user *users_find(const struct users *users, struct span name);

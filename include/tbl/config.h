@@ -23,7 +23,7 @@ CONFIG(STRING, "pgrecall", "listen_addr", listen_addr, "127.0.0.1", 0, 4096, NON
 CONFIG(INT, "pgrecall", "listen_port", listen_port, "6432", 1, 65535, NONE, 0,
        "TCP port to listen on for clients.")
 CONFIG(STRING, "pgrecall", "unix_socket_dir", unix_socket_dir, "", 0, 90, NONE, 0,
-       "Directory of the Unix socket for clients; empty means none.")
+       "Directory of the Unix socket for clients, @name for one without a file (which all users reach); empty means none.")
 CONFIG(MODE, "pgrecall", "unix_socket_mode", unix_socket_mode, "0700", 0, 0777, NONE, 0,
        "File mode of the Unix socket.")
 CONFIG(STRING, "pgrecall", "unix_socket_group", unix_socket_group, "", 0, 64, NONE, 0,
@@ -35,7 +35,7 @@ CONFIG(INT, "pgrecall", "workers", workers, "0", 0, 64, NONE, 0,
 CONFIG(ENUM, "pgrecall", "pool_mode", pool_mode, "transaction", 0, 0, pool_mode, CF_RELOAD,
        "When a server connection goes back to its pool: session, transaction, or statement, which forbids BEGIN.")
 CONFIG(ENUM, "pgrecall", "auth_type", auth_type, "scram-sha-256", 0, 0, auth_type, CF_RELOAD,
-       "How clients log in: trust, any, plain (also called password), md5 or scram-sha-256.")
+       "How clients log in: trust, any, plain (also called password), md5, scram-sha-256, cert, peer, or hba: as auth_hba_file says.")
 CONFIG(STRING, "pgrecall", "auth_file", auth_file, "", 0, 4096, NONE, CF_RELOAD,
        "File with one \"user\" \"password, MD5 or SCRAM secret\" per line, as PgBouncer's.")
 CONFIG(STRING, "pgrecall", "auth_user", auth_user, "", 0, 63, NONE, CF_RELOAD,
@@ -52,6 +52,10 @@ CONFIG(STRING, "pgrecall", "stats_users", stats_users, "", 0, 4096, NONE, CF_REL
        "Users, separated by commas, who may look on the console and change nothing.")
 CONFIG(DURATION, "pgrecall", "stats_period", stats_period_ms, "60s", 1000, CONFIG_DAY, S, CF_RELOAD,
        "Over how long the averages of SHOW STATS are taken.")
+CONFIG(STRING, "pgrecall", "auth_hba_file", auth_hba_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File that says who may log in from where and how, as PostgreSQL's pg_hba.conf; for auth_type = hba.")
+CONFIG(STRING, "pgrecall", "auth_ident_file", auth_ident_file, "", 0, 4096, NONE, CF_RELOAD,
+       "File with the maps that auth_hba_file names, as PostgreSQL's pg_ident.conf.")
 CONFIG(INT, "pgrecall", "max_client_conn", max_client_conn, "5000", 1, 1000000, NONE, CF_RELOAD,
        "Client connections that are accepted at most.")
 CONFIG(INT, "pgrecall", "max_replication_connections", max_replication_connections, "10", 0, 100000, NONE, CF_RELOAD,

@@ -10,8 +10,6 @@
  * ignore it would do something else than what the file says), else a warning. */
 
 /* clang-format off */
-CONFIG_FOREIGN("pgrecall", "auth_hba_file", true, "", "logins would not be restricted as it says")
-CONFIG_FOREIGN("pgrecall", "auth_ident_file", true, "", "logins would not be mapped as it says")
 CONFIG_FOREIGN("pgrecall", "auth_ldap_options", true, "", "use auth_file")
 CONFIG_FOREIGN("pgrecall", "server_tls_ciphers", true, "default,secure,fast,normal", "libpq takes the ciphers of openssl.cnf")
 CONFIG_FOREIGN("pgrecall", "server_tls13_ciphers", true, "", "libpq takes the ciphers of openssl.cnf")

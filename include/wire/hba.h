@@ -44,6 +44,7 @@ struct hba_client {
 	struct span user;
 	struct span database;
 	bool is_tls;
+	bool is_physical; /* streams the WAL: no database but `replication` fits */
 	struct hba_address address;
 	/* Whether ADDRESS is one of this machine's, or (NET) in one of its networks;
 	 * asked for samehost and samenet only. */

@@ -162,6 +162,9 @@ static bool check_needs_secrets(enum auth_type type)
 	switch (type) {
 	case AUTH_TYPE_TRUST:
 	case AUTH_TYPE_ANY:
+	case AUTH_TYPE_CERT:
+	case AUTH_TYPE_PEER:
+	case AUTH_TYPE_HBA:
 		return false;
 	case AUTH_TYPE_PLAIN:
 	case AUTH_TYPE_PASSWORD:
@@ -258,6 +261,23 @@ static void check_auth(struct config_build *build)
 	}
 	if (config->auth_type == AUTH_TYPE_ANY) {
 		check_any(build);
+	}
+	if (config->auth_type == AUTH_TYPE_CERT &&
+	    config->client_tls_sslmode < SSLMODE_VERIFY_CA) {
+		config_build_error(build, "auth_type is cert: set client_tls_sslmode = "
+					  "verify-ca or verify-full");
+	}
+	if (config->auth_type == AUTH_TYPE_PEER && config->unix_socket_dir[0] == 0) {
+		config_build_error(build, "auth_type is peer and unix_socket_dir is "
+					  "not set: nobody could log in");
+	}
+	if (config->auth_type == AUTH_TYPE_HBA && config->auth_hba_file[0] == 0) {
+		config_build_error(build,
+				   "auth_type is hba and auth_hba_file is not set");
+	}
+	if (config->auth_type != AUTH_TYPE_HBA && config->auth_hba_file[0] != 0) {
+		config_build_warning(
+		    build, "auth_hba_file is not used: auth_type is %s", name);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "base/config_errors.h"
 #include "net/tls.h"
 #include "proxy/login_tls.h"
+#include "proxy/users.h"
 
 /* What getopt_long() gives for options without a letter. */
 enum {
@@ -191,6 +192,18 @@ static int look(const struct options *options, char *const *environment,
 	return r;
 }
 
+static bool users_are_fine(const struct config *config, struct buf *message)
+{
+	char error[1024];
+	struct users *users = NULL;
+	if (users_load(config, &users, error, sizeof(error)) != 0) {
+		buf_printf(message, "pgrecall: %s\n", error);
+		return false;
+	}
+	users_unref(users);
+	return true;
+}
+
 static bool certificates_are_fine(const struct config *config, struct buf *message)
 {
 	char error[512];
@@ -222,7 +235,8 @@ int options_run(const struct options *options, char *const *environment,
 	int status = OPTIONS_EXIT_OK;
 	if (options->command == OPTIONS_DUMP_CONFIG) {
 		config_dump(config, out);
-	} else if (!certificates_are_fine(config, message)) {
+	} else if (!users_are_fine(config, message) ||
+		   !certificates_are_fine(config, message)) {
 		status = OPTIONS_EXIT_INVALID;
 	} else {
 		buf_append_str(out, "configuration is fine\n");

@@ -376,6 +376,22 @@ static int listener_publish(struct listener *listener, int fd,
 	return listener_add(listener, fd);
 }
 
+/* In the abstract namespace there is no file: nothing to publish, nothing left behind.
+ */
+static int listener_publish_abstract(struct listener *listener, int fd,
+				     struct sockaddr_un *addr,
+				     const struct listener_options *options)
+{
+	socklen_t len =
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(options->host));
+	addr->sun_path[0] = '\0';
+	if (bind(fd, (const struct sockaddr *)addr, len) < 0 ||
+	    listen(fd, options->backlog) < 0) {
+		return -errno;
+	}
+	return listener_add(listener, fd);
+}
+
 static int listener_open_unix(struct listener *listener,
 			      const struct listener_options *options)
 {
@@ -389,9 +405,12 @@ static int listener_open_unix(struct listener *listener,
 	if (fd < 0) {
 		return -errno;
 	}
-	int err = listener_bind_unix(fd, &addr);
-	if (err == 0) {
-		err = listener_publish(listener, fd, options);
+	int err;
+	if (options->host[0] == '@') {
+		err = listener_publish_abstract(listener, fd, &addr, options);
+	} else {
+		err = listener_bind_unix(fd, &addr);
+		err = err == 0 ? listener_publish(listener, fd, options) : err;
 	}
 	if (err < 0) {
 		close(fd);
@@ -447,7 +466,8 @@ int listener_open(struct loop *loop, const struct listener_options *options,
 	}
 	if (options->inherited_fd >= 0) {
 		err = listener_open_inherited(listener, options);
-	} else if (options->host != NULL && options->host[0] == '/') {
+	} else if (options->host != NULL &&
+		   (options->host[0] == '/' || options->host[0] == '@')) {
 		err = listener_open_unix(listener, options);
 	} else {
 		err = listener_open_tcp(listener, options);

@@ -52,6 +52,8 @@ void login_free(struct login *login)
 	}
 	login_forget_password(login);
 	login_wipe(login->held);
+	free(login->map);
+	login_peer_forget(login->peer);
 	OPENSSL_cleanse(login->md5, sizeof(login->md5));
 	if (login->auth_waiter.fn != NULL) {
 		auth_waiter_leave(&login->auth_waiter);

@@ -15,6 +15,7 @@
 #include "proxy/users.h"
 #include "proxy/worker.h"
 #include "wire/frame.h"
+#include "wire/hba.h"
 
 void login_denied(struct client *client)
 {
@@ -28,22 +29,43 @@ void login_denied(struct client *client)
 
 /* The method */
 
-static enum login_method login_method_of(enum auth_type type)
+/* What auth_type says when auth_hba_file does not. */
+static const struct hba_verdict login_verdicts[] = {
+	[AUTH_TYPE_TRUST] = { .method = HBA_TRUST },
+	[AUTH_TYPE_ANY] = { .method = HBA_TRUST },
+	[AUTH_TYPE_PLAIN] = { .method = HBA_PASSWORD },
+	[AUTH_TYPE_PASSWORD] = { .method = HBA_PASSWORD },
+	[AUTH_TYPE_MD5] = { .method = HBA_MD5 },
+	[AUTH_TYPE_SCRAM] = { .method = HBA_SCRAM },
+	[AUTH_TYPE_CERT] = { .method = HBA_CERT, .clientcert = HBA_CERT_VERIFY_FULL },
+	[AUTH_TYPE_PEER] = { .method = HBA_PEER },
+};
+
+static const enum login_method login_methods[] = {
+	[HBA_TRUST] = LOGIN_TRUST, [HBA_PASSWORD] = LOGIN_PASSWORD,
+	[HBA_MD5] = LOGIN_MD5,	   [HBA_SCRAM] = LOGIN_SCRAM,
+	[HBA_CERT] = LOGIN_CERT,   [HBA_PEER] = LOGIN_PEER,
+};
+
+/* Decides how the client has to prove who it is.  False: closed. */
+static bool login_decide(struct client *client)
 {
-	switch (type) {
-	case AUTH_TYPE_TRUST:
-		return LOGIN_TRUST;
-	case AUTH_TYPE_ANY:
-		return LOGIN_ANY;
-	case AUTH_TYPE_PLAIN:
-	case AUTH_TYPE_PASSWORD:
-		return LOGIN_PASSWORD;
-	case AUTH_TYPE_MD5:
-		return LOGIN_MD5;
-	case AUTH_TYPE_SCRAM:
-		break;
+	struct login *login = client->login;
+	enum auth_type type = client->worker->config->auth_type;
+	const struct hba_verdict *verdict =
+	    type == AUTH_TYPE_HBA ? login_hba(client) : &login_verdicts[type];
+	if (verdict == NULL || !login_check_cert(client, verdict)) {
+		return false;
 	}
-	return LOGIN_SCRAM;
+	login->method =
+	    type == AUTH_TYPE_ANY ? LOGIN_ANY : login_methods[verdict->method];
+	/* the rows may be gone when the account is known */
+	login->map = verdict->map == NULL ? NULL : strdup(verdict->map);
+	if (login->map == NULL && verdict->map != NULL) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	return true;
 }
 
 /* Whether nobody can read along: TLS, or a socket that does not leave the machine. */
@@ -80,7 +102,9 @@ static bool login_become_any(struct client *client)
 void login_authenticate(struct client *client)
 {
 	struct login *login = client->login;
-	login->method = login_method_of(client->worker->config->auth_type);
+	if (!login_decide(client)) {
+		return;
+	}
 	if (login->method == LOGIN_PASSWORD && !login_is_private(client)) {
 		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "28000",
 				  "passwords in clear text are taken over TLS and Unix "
@@ -163,7 +187,11 @@ void login_user_known(struct client *client, const struct user *user)
 	switch (client->login->method) {
 	case LOGIN_TRUST:
 	case LOGIN_ANY:
+	case LOGIN_CERT:
 		login_accepted(client);
+		return;
+	case LOGIN_PEER:
+		login_begin_peer(client);
 		return;
 	case LOGIN_PASSWORD:
 		login_begin_password(client, user);

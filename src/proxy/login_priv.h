@@ -7,8 +7,9 @@
  *
  *   login.c ──> login_auth.c ──> login_user.c ──> login_auth.c ──────> login_greet.c
  *   start-up    which method     its secret       login_scram.c        its pool, its
- *                                                 login_password.c     settings,
- *                                                 the exchange         greeting */
+ *               login_hba.c                       login_password.c     settings,
+ *                                                 login_peer.c         greeting
+ *                                                 the exchange */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +24,8 @@
 
 struct buf;
 struct config_database;
+struct hba_verdict;
+struct login_peer;
 struct user;
 
 #define LOGIN_MAX_SETTINGS 48
@@ -40,6 +43,8 @@ enum login_method {
 	LOGIN_PASSWORD,
 	LOGIN_MD5, /* or SCRAM, for who has a SCRAM secret */
 	LOGIN_SCRAM,
+	LOGIN_CERT, /* its certificate has been compared */
+	LOGIN_PEER,
 };
 
 /* What the client is being asked for. */
@@ -59,6 +64,8 @@ struct login {
 	char *password;	      /* towards servers; owned, or NULL */
 	enum login_method method;
 	enum login_question question;
+	char *map;		 /* for LOGIN_PEER; owned, or NULL */
+	struct login_peer *peer; /* being looked up, or NULL */
 	struct scram scram; /* also holds the secret for a password in clear text */
 	bool scram_begun;
 	/* The secret for a password in clear text; what must be sent for an MD5. */
@@ -114,6 +121,18 @@ void login_known_again(struct client *client, const struct user *user);
 bool login_is_console(const struct client *client);
 bool login_is_console_owner(const struct client *client);
 void login_console(struct client *client);
+
+/* login_hba.c: the row of auth_hba_file that fits; NULL: none, or one that rejects, and
+ * the client was closed. */
+const struct hba_verdict *login_hba(struct client *client);
+/* Whether the client has shown the certificate that VERDICT asks for.  False: closed.
+ */
+bool login_check_cert(struct client *client, const struct hba_verdict *verdict);
+
+/* login_peer.c: compares the account at the other end of a Unix socket, later. */
+void login_begin_peer(struct client *client);
+/* The client is gone; NULL is fine. */
+void login_peer_forget(struct login_peer *peer);
 
 /* login_greet.c: the client is who it says: its pool, and the greeting, at once or when
  * a server connection is there. */

@@ -12,6 +12,9 @@
 
 #include "base/buf.h"
 #include "base/config.h"
+#include "proxy/hba_files.h"
+#include "wire/hba.h"
+#include "wire/ident.h"
 #include "wire/userlist.h"
 
 struct users {
@@ -20,6 +23,8 @@ struct users {
 	size_t n_scram;	 /* whose secret is a stored one of SCRAM */
 	size_t n_other;	 /* who have another one */
 	struct user *at; /* sorted by name; owned, with the strings */
+	struct hba *hba; /* this and the next: owned, or NULL */
+	struct ident *ident;
 };
 
 static int user_compare(const void *a, const void *b)
@@ -207,6 +212,11 @@ int users_load(const struct config *config, struct users **out, char *error,
 		users_unref(users);
 		return r;
 	}
+	r = hba_files_load(config, &users->hba, &users->ident, error, error_size);
+	if (r != 0) {
+		users_unref(users);
+		return r;
+	}
 	*out = users;
 	return 0;
 }
@@ -226,7 +236,19 @@ void users_unref(struct users *users)
 		user_fini(&users->at[i]);
 	}
 	free(users->at);
+	hba_free(users->hba);
+	ident_free(users->ident);
 	free(users);
+}
+
+const struct hba *users_hba(const struct users *users)
+{
+	return users->hba;
+}
+
+const struct ident *users_ident(const struct users *users)
+{
+	return users->ident;
 }
 
 bool users_have_scram(const struct users *users)

@@ -90,12 +90,26 @@ static bool hba_address_fits(const struct hba_row *row, const struct hba_client 
 	return false;
 }
 
+/* As in PostgreSQL, `all` is not for who streams the WAL. */
+static bool hba_database_fits(const struct hba_row *row,
+			      const struct hba_client *client)
+{
+	if (!client->is_physical) {
+		return hba_names_fit(row->databases, client->database, client->user);
+	}
+	const struct hba_name *name = row->databases;
+	while (name != NULL && name->kind != HBA_NAME_REPLICATION) {
+		name = name->next;
+	}
+	return name != NULL;
+}
+
 const struct hba_verdict *hba_find(const struct hba *hba,
 				   const struct hba_client *client)
 {
 	for (const struct hba_row *row = hba->rows; row != NULL; row = row->next) {
 		if (hba_type_fits(row->type, client) && hba_address_fits(row, client) &&
-		    hba_names_fit(row->databases, client->database, client->user) &&
+		    hba_database_fits(row, client) &&
 		    hba_names_fit(row->users, client->user, client->user)) {
 			return &row->verdict;
 		}

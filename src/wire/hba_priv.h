@@ -19,7 +19,7 @@ enum hba_name_kind {
 	HBA_NAME_EXACT,
 	HBA_NAME_ALL,
 	HBA_NAME_SAMEUSER,
-	HBA_NAME_REPLICATION, /* fits nobody: such clients are refused before */
+	HBA_NAME_REPLICATION, /* who streams the WAL */
 	HBA_NAME_REGEX,
 };
 

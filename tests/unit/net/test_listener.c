@@ -269,6 +269,30 @@ Test(listener, makes_and_removes_a_socket_file, .timeout = 20)
 	cr_assert_eq(rmdir(place.dir), 0);
 }
 
+Test(listener, has_no_file_in_the_abstract_namespace, .timeout = 20)
+{
+	char name[64];
+	(void)snprintf(name, sizeof(name), "@pgrecall-test-%ld/x", (long)getpid());
+	struct door door;
+	struct door second;
+	struct listener_options options = options_for(name);
+	cr_assert_eq(begin(&door, &options), 0);
+	cr_assert_eq(begin(&second, &options), -EADDRINUSE);
+	end(&second);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	(void)snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "%s", name + 1);
+	int client = socket(AF_UNIX, SOCK_STREAM, 0);
+	cr_assert_eq(
+	    connect(client, (struct sockaddr *)&addr,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
+	    0);
+	run(&door, 5000);
+	cr_assert_eq(door.n, 1);
+	cr_assert_eq(door.family, AF_UNIX);
+	close(client);
+	end(&door);
+}
+
 /* What a killed process leaves is replaced; what a living one uses is not, nor a file
  * that is no socket. */
 Test(listener, replaces_only_a_stale_socket_file, .timeout = 20)

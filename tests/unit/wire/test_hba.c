@@ -172,6 +172,18 @@ Test(wire_hba, the_first_that_fits_decides)
 	hba_free(hba);
 }
 
+Test(wire_hba, replication_is_another_database)
+{
+	struct hba *hba = load_text("local all all trust\nlocal replication all md5\n");
+	struct hba_client client = { .user = SPAN_LIT("u"),
+				     .database = SPAN_LIT("replication"),
+				     .is_own = is_own };
+	cr_assert_eq(hba_find(hba, &client)->line, 1);
+	client.is_physical = true;
+	cr_assert_eq(hba_find(hba, &client)->line, 2);
+	hba_free(hba);
+}
+
 Test(wire_hba, options)
 {
 	struct hba *hba = load_text("hostssl all all all cert map=m\n"
