@@ -394,6 +394,7 @@ void pool_retarget(struct pool *pool, const struct config *config)
 		return;
 	}
 	pool->target = target;
+	pool_forget_failures(pool);
 	dlist_each (l, tmp, &pool->idle) {
 		server_close(container_of(l, struct server, link), SERVER_CLOSE_RELOAD);
 	}

@@ -65,16 +65,21 @@ static void pool_connect_failed(struct pool *pool, const struct connect_error *e
 	}
 }
 
-void pool_succeeded(struct pool *pool)
+void pool_forget_failures(struct pool *pool)
 {
 	struct pool_shared *shared = pool->shared;
 	atomic_store(&shared->failures, 0);
 	atomic_store(&shared->retry_ns, 0);
 	metric_set(&pool_metrics(pool)->pool_backoff, 0);
-	metric_set(&pool_metrics(pool)->server_up, 1);
 	pthread_mutex_lock(&shared->lock);
 	shared->error.sqlstate[0] = 0;
 	pthread_mutex_unlock(&shared->lock);
+}
+
+void pool_succeeded(struct pool *pool)
+{
+	pool_forget_failures(pool);
+	metric_set(&pool_metrics(pool)->server_up, 1);
 }
 
 /* Logged in, and then lost before it was of any use: to try again at once would be to

@@ -32,6 +32,9 @@ void pool_refuse_all(struct pool *pool, const struct pool_error *error);
 /* pool_grow.c: one connect for each waiting client that has none coming, as far as the
  * limits go. */
 void pool_grow(struct pool *pool);
+/* Another server is meant from here on: what the old one said, and its backoff, do not
+ * count. */
+void pool_forget_failures(struct pool *pool);
 /* A new connection is fit for use: no more backoff. */
 void pool_succeeded(struct pool *pool);
 /* Begins one connect; false: limits, backoff or memory forbid it. */
