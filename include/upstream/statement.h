@@ -78,6 +78,7 @@ struct span statement_told_types(const struct statement *statement);
 struct span statement_parse_types(const struct statement *statement);
 /* A number for settings that are nobody else's. */
 uint64_t statement_own_parse_id(void);
+/* Of a statement that somebody has. */
 struct statement *statement_ref(struct statement *statement);
 /* NULL is fine. */
 void statement_unref(struct statement *statement);

@@ -140,6 +140,40 @@ static void client_note_bound(struct client *client, const struct request *reque
 	}
 }
 
+static size_t client_bind_known(struct client *client, const struct frame *frame,
+				const struct message_bind *bind, bool is_whole,
+				struct statement *statement)
+{
+	size_t taken;
+	/* values that cannot be read are PostgreSQL's to refuse */
+	struct request request = { .text = statement_text(statement),
+				   .statement = statement,
+				   .bind = is_whole ? bind : NULL };
+	query_plan(client, &request);
+	if (client_forbids(client, request.plan)) {
+		client_fail_batch(client, "0A000", CLIENT_NO_BLOCKS);
+		return frame->size;
+	}
+	if (!client_has_server(client, frame->size, &taken)) {
+		return taken;
+	}
+	if (client_is_injecting(client, statement, bind->statement)) {
+		client_wait_answers(client);
+		return 0;
+	}
+	bool is_answered;
+	if (!client_listen_may_bind(client, request.plan, bind->portal, &is_answered)) {
+		return is_answered ? frame->size : 0;
+	}
+	if (!client_forget_sequences(client, request.plan)) {
+		return 0;
+	}
+	client_note_bound(client, &request, bind->portal);
+	client_set_portal(client, bind->portal, request.plan, false);
+	(void)client_send_bind(client, frame, bind, statement);
+	return frame->size;
+}
+
 size_t client_bind_portal(struct client *client, struct span in,
 			  const struct frame *frame)
 {
@@ -158,33 +192,11 @@ size_t client_bind_portal(struct client *client, struct span in,
 	if (statement == NULL) {
 		return client_bind_unknown(client, frame, &bind);
 	}
-	/* values that cannot be read are PostgreSQL's to refuse */
-	struct request request = { .text = statement_text(statement),
-				   .statement = statement,
-				   .bind = is_whole ? &bind : NULL };
-	query_plan(client, &request);
-	if (client_forbids(client, request.plan)) {
-		client_fail_batch(client, "0A000", CLIENT_NO_BLOCKS);
-		return frame->size;
-	}
-	if (!client_has_server(client, frame->size, &taken)) {
-		return taken;
-	}
-	if (client_is_injecting(client, statement, bind.statement)) {
-		client_wait_answers(client);
-		return 0;
-	}
-	bool is_answered;
-	if (!client_listen_may_bind(client, request.plan, bind.portal, &is_answered)) {
-		return is_answered ? frame->size : 0;
-	}
-	if (!client_forget_sequences(client, request.plan)) {
-		return 0;
-	}
-	client_note_bound(client, &request, bind.portal);
-	client_set_portal(client, bind.portal, request.plan, false);
-	(void)client_send_bind(client, frame, &bind, statement);
-	return frame->size;
+	/* a statement that executes or closes its own name takes it from the names */
+	statement_ref(statement);
+	taken = client_bind_known(client, frame, &bind, is_whole, statement);
+	statement_unref(statement);
+	return taken;
 }
 
 static bool client_describe_statement(struct client *client, const struct frame *frame,

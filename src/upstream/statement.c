@@ -181,7 +181,8 @@ static struct statement *statement_find(struct statement_table *table, struct sp
 				dlist_remove(&s->unused);
 				table->n_unused--;
 			}
-			return statement_ref(s);
+			s->refs++;
+			return s;
 		}
 	}
 	if (is_limited && statement_is_surplus(table, text.n + types.n)) {
@@ -224,6 +225,7 @@ struct statement *statement_reread(struct statement *statement, uint64_t parse_i
 
 struct statement *statement_ref(struct statement *statement)
 {
+	require(statement->refs > 0);
 	statement->refs++;
 	return statement;
 }

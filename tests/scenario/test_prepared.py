@@ -402,3 +402,14 @@ def test_T63_statements_are_kept_for_the_next_client(place):
             seen = client.send(parse(f"own{n}", SQL), bind("", f"own{n}", [b"1"]), *PORTAL).until("Z")
             assert outcome(seen) == "1 2 T D C Z"
     assert proxy.metric("prepared_statement_parses_total", side="server") == 1
+
+
+@pytest.mark.parametrize("sql", ["EXECUTE a", "EXECUTE a(1)", "DEALLOCATE a"])
+def test_a_statement_about_itself(place, sql):
+    """Its own name is read again, under other settings or not at all, while it is bound."""
+    proxy, name, _ = place
+    with proxy.connect(name) as client:
+        for portal in ("", "p"):
+            client.send(parse("a", sql), sync(), bind(portal, "a"), execute(portal), sync()).until("Z", 2)
+            client.send(close("S", "a"), sync()).until("Z")
+        assert outcome(client.send(parse("a", "SELECT 1"), bind("", "a"), execute(), sync()).until("Z")) == "1 2 D C Z"
