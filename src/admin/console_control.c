@@ -93,8 +93,14 @@ static void console_pause_begin(struct console_job *job)
 	console_gate(job, GATE_PAUSED, true);
 }
 
+/* A pause that somebody has taken back must not look like one. */
 static enum console_outcome console_pause_finish(struct console_job *job)
 {
+	struct pools *pools = &job->console->proxy->pools;
+	if ((gates_of(pools, console_database(job)) & GATE_PAUSED) == 0) {
+		console_fail(job, "55000", "resumed before everything was paused");
+		return CONSOLE_DONE;
+	}
 	return console_n_servers(job) > 0 ? CONSOLE_AGAIN : CONSOLE_DONE;
 }
 

@@ -73,7 +73,9 @@ static void console_job_back(void *arg)
 	struct console_job *job = arg;
 	enum console_outcome outcome = CONSOLE_DONE;
 	bool is_left = job->session == NULL || job->is_cancelled;
-	if (is_left && job->command->abandon != NULL) {
+	/* what has failed has done nothing that could be taken back: somebody else has
+	 */
+	if (is_left && job->sqlstate == NULL && job->command->abandon != NULL) {
 		job->command->abandon(job);
 	} else if (!is_left && job->sqlstate == NULL && job->command->finish != NULL) {
 		outcome = job->command->finish(job);

@@ -403,6 +403,25 @@ def test_T96_the_console_that_pauses_goes_away(proxy, database):
         assert types_of(client.query("SELECT 1")) == "TDCZ"
 
 
+@pytest.mark.parametrize("scope", ["one", "all"])
+def test_T96_a_pause_that_another_console_takes_back(proxy, database, scope):
+    """Is not said to be one, even when its server connections are gone in the end."""
+    name = database.name if scope == "one" else ""
+    with (proxy.connect(database.name) as client, proxy.connect("pgrecall") as console,
+          proxy.connect("pgrecall") as other):
+        client.query("BEGIN")
+        client.query("SELECT 1")
+        console.send(query(f"PAUSE {name}"))
+        wait_for(lambda: [m for m in other.query("SHOW STATE") if b"paused" in m.body and b"yes" in m.body]
+                 or [m for m in other.query("SHOW DATABASES") if m.kind == "D" and m.values()[-2:] == [b"1", b"0"]
+                     and m.values()[0] == database.name.encode()], 5, "pause")
+        assert types_of(other.query(f"RESUME {name}")) == "CZ"
+        answer = console.until("Z")
+        assert types_of(answer) == "EZ" and answer[0].sqlstate() == "55000"
+        client.query("COMMIT")
+        assert types_of(client.query("SELECT 1")) == "TDCZ"
+
+
 def test_T96_signals(proxy, database):
     console = Console(proxy)
     with proxy.connect(database.name) as client:
