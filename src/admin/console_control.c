@@ -238,13 +238,26 @@ static enum console_outcome console_kill_client_finish(struct console_job *job)
 	return CONSOLE_DONE;
 }
 
+/* The first round reads the file; the second visits each worker behind its message of
+ * the new configuration, so that it holds everywhere when the command is answered. */
 static void console_reload_main(struct console_job *job)
 {
 	const struct console_env *env = &job->console->env;
-	if (!env->reload(env->arg)) {
+	if (!job->is_second_round && !env->reload(env->arg)) {
 		console_fail(job, "F0000",
 			     "RELOAD failed, nothing was changed; the log says why");
 	}
+}
+
+static void console_reload_visit(struct console_job *job, struct worker *worker)
+{
+}
+
+static enum console_outcome console_reload_finish(struct console_job *job)
+{
+	bool was_second = job->is_second_round;
+	job->is_second_round = true;
+	return was_second ? CONSOLE_DONE : CONSOLE_AGAIN;
 }
 
 static void console_shutdown_now(struct console_job *job)
@@ -324,7 +337,9 @@ const struct console_command console_kill_client = {
 };
 const struct console_command console_reload = {
 	.tag = "RELOAD",
+	.visit = console_reload_visit,
 	.on_main = console_reload_main,
+	.finish = console_reload_finish,
 };
 const struct console_command console_shutdown = {
 	.tag = "SHUTDOWN",

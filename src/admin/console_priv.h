@@ -119,6 +119,7 @@ struct console_job {
 	const struct client *self; /* the session's client, to be compared only */
 	const char *notice;	   /* DETAIL of a NOTICE, static; or NULL */
 	bool is_cancelled;
+	bool is_second_round;
 };
 
 /* An error instead of the rest. */

@@ -2,13 +2,17 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "daemon/options.h"
 #include "daemon/serve.h"
 
-#define MAIN_OUT_MAX ((size_t)16 << 20)
+/* Threads for calls that block (cancel requests of libpq, names, accounts): more than
+ * libuv's four, because a server that does not answer may hold some for minutes. */
+#define MAIN_POOL_THREADS "16"
+#define MAIN_OUT_MAX	  ((size_t)16 << 20)
 
 static void main_print(FILE *to, const struct buf *text)
 {
@@ -26,6 +30,7 @@ int main(int argc, char **argv)
 	buf_init(&out, MAIN_OUT_MAX);
 	buf_init(&message, MAIN_OUT_MAX);
 	int status;
+	setenv("UV_THREADPOOL_SIZE", MAIN_POOL_THREADS, 0);
 	if (options_parse(argc, argv, &options, &message) != 0) {
 		status = OPTIONS_EXIT_USAGE;
 	} else if (options.command == OPTIONS_SERVE) {

@@ -104,8 +104,9 @@ struct span late_head(const struct late *late)
 
 void late_sent(struct late *late, size_t n)
 {
-	struct late_chunk *chunk =
-	    container_of(dlist_head(&late->list), struct late_chunk, link);
+	struct dlist *head = dlist_head(&late->list);
+	require(head != NULL);
+	struct late_chunk *chunk = container_of(head, struct late_chunk, link);
 	require(n <= chunk->bytes.n);
 	chunk->bytes = span_skip(chunk->bytes, n);
 	late->bytes -= n;

@@ -164,9 +164,10 @@ bool server_again(struct server *server, const struct frame *frame)
 	struct owed *head = owed_head(&server->owed);
 	struct client *client = server->client;
 	bool synced;
-	if (head->again_at == 0 || client == NULL || server->again != AGAIN_KEEPS ||
-	    !buf_ok(&server->again_bytes) || server->tx_status != 'I' ||
-	    !server_again_is_cause(frame) || !server_again_is_alone(server, &synced)) {
+	if (head == NULL || head->again_at == 0 || client == NULL ||
+	    server->again != AGAIN_KEEPS || !buf_ok(&server->again_bytes) ||
+	    server->tx_status != 'I' || !server_again_is_cause(frame) ||
+	    !server_again_is_alone(server, &synced)) {
 		return false;
 	}
 	struct span bytes =

@@ -66,6 +66,7 @@ static size_t statement_size(const struct statement *s)
 static void statement_drop_unused(struct statement_table *table)
 {
 	struct dlist *oldest = dlist_pop_head(&table->unused);
+	require(oldest != NULL);
 	struct statement *s = container_of(oldest, struct statement, unused);
 	require(s->refs == 0);
 	table->n_unused--;
