@@ -48,16 +48,18 @@ struct session {
 	bool tx_plain;	/* the open transaction is READ COMMITTED, and only read */
 	bool tx_unread; /* something other than reads was sent since the last idle */
 	bool tx_may_end; /* something that can end a transaction was sent since then */
-	bool tx_partial; /* what was sent since then may fail, or end with a ROLLBACK,
-			  * after it has committed something */
-	bool tx_local;	 /* SET LOCAL changed how statements are read */
-	bool untrusted;	 /* settings that cannot be followed: no cache */
-	bool unreadable; /* texts under these settings cannot be scanned: every
-			  * statement counts as a write of everything */
-	bool cache_off;	 /* SET pgrecall.cache = off */
-	bool is_unsure;	 /* if what was sent fails, some of its settings may yet hold */
-	bool resets; /* a RESET was sent: the server reports values that are its own,
-		      * not those that the client has logged in with */
+	bool tx_end_bound; /* one of these was bound in the open transaction: its portal
+			    * outlives a Sync, and does it when it is executed */
+	bool tx_partial;   /* what was sent since then may fail, or end with a ROLLBACK,
+			    * after it has committed something */
+	bool tx_local;	   /* SET LOCAL changed how statements are read */
+	bool untrusted;	   /* settings that cannot be followed: no cache */
+	bool unreadable;   /* texts under these settings cannot be scanned: every
+			    * statement counts as a write of everything */
+	bool cache_off;	   /* SET pgrecall.cache = off */
+	bool is_unsure; /* if what was sent fails, some of its settings may yet hold */
+	bool resets;	/* a RESET was sent: the server reports values that are its own,
+			 * not those that the client has logged in with */
 	bool uses_sequences; /* something that may have advanced one was sent to the
 			      * bound server connection */
 	bool suspect; /* something ran on the bound server connection that may have
@@ -95,6 +97,9 @@ void session_sent(struct session *session, const struct plan *plan,
 /* The same for something that we cannot read: it may write everything, change every
  * setting, and commit. */
 void session_sent_unknown(struct session *session);
+/* A portal is about to be executed, of a statement with PLAN, or of any (NULL): it may
+ * have been bound in front of an earlier Sync. */
+void session_executes(struct session *session, const struct plan *plan);
 /* A statement with PLAN has succeeded: pins that it ends. */
 void session_done(struct session *session, const struct plan *plan);
 /* ReadyForQuery with STATUS, and nothing is outstanding.  OK, FAILED: since settings

@@ -76,11 +76,12 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 }
 
 /* A statement that we do not know, or that cannot be read, may still be one: PREPARE
- * makes them, too.  What it does is unknown. */
+ * makes them, too, also inside a function.  What it does is unknown. */
 static void client_note_unknown(struct client *client)
 {
 	struct session *session = &client->session;
-	if ((session->pins & (PIN_PREPARE | PIN_LARGE)) != 0 ||
+	if ((session->pins & (PIN_PREPARE | PIN_LARGE)) != 0 || session->suspect ||
+	    client->session_mode ||
 	    client->server->unnamed_id == SERVER_UNNAMED_LARGE) {
 		session_sent_unknown(session);
 	}

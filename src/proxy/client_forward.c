@@ -198,6 +198,7 @@ bool client_send_execute(struct client *client, const struct frame *frame,
 			 struct query *query, const struct plan *plan)
 {
 	struct commit *commit;
+	session_executes(&client->session, plan);
 	if (!client_begin_commit(client, plan, true, &commit)) {
 		query_free(query);
 		return false;

@@ -99,7 +99,9 @@ void client_pins_row(struct client *client, struct span body)
 	/* what was sent behind the question is not in its answer */
 	session->pins &= (uint8_t)(~session->pins_ask | holds | session->pins_new);
 	session->pins_ask = 0;
-	if ((session->pins & PIN_TEMP) == 0) {
+	const struct server *server = client->server;
+	bool is_last = server != NULL && server->owed.n == 1 && !server->unsynced;
+	if ((session->pins & PIN_TEMP) == 0 && is_last) {
 		session->own_shape = 0;
 	}
 }

@@ -81,8 +81,15 @@ static bool client_sync_settings(struct client *client)
 	if (!server_is_clean(server)) {
 		return true; /* inside a transaction: with the next one */
 	}
+	uint64_t was = session->context->id;
 	if (!client_rebase(client, &session->context, server->context) ||
 	    !client_rebase(client, &session->startup, server->context)) {
+		return false;
+	}
+	if (session->context->id != was) {
+		/* the plan, and the key, of the message at hand were made for the base
+		 * before: another search path, perhaps, and so other relations */
+		client->is_stale = true;
 		return false;
 	}
 	if (server->context == session->context) {
@@ -332,6 +339,14 @@ static bool client_may_commit(const struct client *client)
 	return client->session.tx_status == 'I' || client->session.tx_may_end;
 }
 
+/* What an Execute may make visible before Sync.  Some DDL is a transaction of its own
+ * (DETACH PARTITION CONCURRENTLY). */
+static bool client_may_commit_at_once(const struct plan *plan)
+{
+	return plan->kind == PLAN_COMMIT || plan->kind == PLAN_PREPARE_TX ||
+	       plan->kind == PLAN_DDL || plan->writes_all;
+}
+
 /* COMMIT PREPARED: the tags that PREPARE TRANSACTION left in flight, or everything. */
 static struct commit *client_commit_prepared(struct client *client,
 					     const struct plan *plan, bool *failed)
@@ -371,8 +386,7 @@ bool client_begin_commit(struct client *client, const struct plan *plan,
 			     plan->kind == PLAN_ROLLBACK_PREPARED)) {
 		*out = client_commit_prepared(client, plan, &failed);
 	} else if (client->session.writes.any && client_may_commit(client) &&
-		   !(at_execute && plan != NULL && plan->kind != PLAN_COMMIT &&
-		     plan->kind != PLAN_PREPARE_TX && !plan->writes_all)) {
+		   !(at_execute && plan != NULL && !client_may_commit_at_once(plan))) {
 		*out = commit_begin(&client->session.writes, client->database,
 				    client->worker->versions,
 				    client->worker->key_columns, &failed);

@@ -429,9 +429,10 @@ size_t client_take(struct client *client, struct span in)
 		struct span left = span_skip(in, used);
 		size_t n = client->pass_left > 0 ? client_pass(client, left)
 						 : client_step(client, left);
-		if (n == 0) {
+		if (n == 0 && !client->is_stale) {
 			break;
 		}
+		client->is_stale = false;
 		used += n;
 	}
 	if (used > 0 && client->state != CLIENT_WAIT) { /* whose wait is measured */

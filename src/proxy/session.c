@@ -299,6 +299,14 @@ static void session_sent_savepoint(struct session *session, const struct plan *p
 	    to->pending_server ? context_ref(to->pending_server) : NULL;
 }
 
+/* Whether the statement can end a transaction; CALL and DO may commit inside. */
+static bool session_may_end(const struct plan *plan)
+{
+	return plan->kind == PLAN_COMMIT || plan->kind == PLAN_ROLLBACK ||
+	       plan->kind == PLAN_PREPARE_TX || plan->kind == PLAN_MULTI ||
+	       plan->kind == PLAN_UNPARSED || plan->writes_all;
+}
+
 void session_sent(struct session *session, const struct plan *plan,
 		  struct context *server)
 {
@@ -308,11 +316,9 @@ void session_sent(struct session *session, const struct plan *plan,
 	 * connection is released */
 	session->suspect =
 	    session->suspect || plan->suspect || plan->kind == PLAN_UNPARSED;
-	session->tx_may_end = session->tx_may_end || plan->kind == PLAN_COMMIT ||
-			      plan->kind == PLAN_ROLLBACK ||
-			      plan->kind == PLAN_PREPARE_TX ||
-			      plan->kind == PLAN_MULTI || plan->kind == PLAN_UNPARSED ||
-			      plan->writes_all; /* CALL and DO may commit inside */
+	if (session_may_end(plan)) {
+		session->tx_may_end = session->tx_end_bound = true;
+	}
 	session->tx_partial = session->tx_partial || plan->kind == PLAN_MULTI ||
 			      plan->kind == PLAN_UNPARSED || plan->kind == PLAN_DDL ||
 			      plan->kind == PLAN_OTHER || plan->writes_all;
@@ -385,7 +391,15 @@ void session_sent_unknown(struct session *session)
 	session->writes.any = session->writes.all = session->writes.ddl = true;
 	session->suspect = session->tx_unread = true;
 	session->tx_may_end = session->tx_partial = true;
+	session->tx_end_bound = true;
 	session->uses_sequences = true;
+}
+
+void session_executes(struct session *session, const struct plan *plan)
+{
+	if (session->tx_end_bound && (plan == NULL || session_may_end(plan))) {
+		session->tx_may_end = true;
+	}
 }
 
 void session_done(struct session *session, const struct plan *plan)
@@ -416,7 +430,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	session->pins_ask = session->pins & (session->pins_end | doubtful);
 	session->pins_end = session->pins_new = 0;
 	session->tx_begun = session->resets = false;
-	session->tx_plain = false;
+	session->tx_plain = session->tx_end_bound = false;
 	session->tx_unread = false;
 	session->tx_local = false;
 	savepoints_clear(&session->savepoints);
