@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "console_pools_priv.h"
 #include "console_priv.h"
 #include "net/loop.h"
 #include "net/timer.h"

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "console_pools_priv.h"
 #include "console_priv.h"
 #include "proxy/client.h"
 #include "proxy/worker.h"

@@ -24,6 +24,7 @@ struct worker;
 
 #define CONSOLE_MAX_COLUMNS 40
 #define CONSOLE_MAX_ROWS    ((size_t)32 << 20) /* bytes of one answer */
+#define CONSOLE_OUT_MAX	    (CONSOLE_MAX_ROWS + 65536)
 
 /* Tables and rows: console_rows.c */
 
@@ -159,6 +160,19 @@ struct console_session {
 	bool skips; /* everything up to Sync */
 };
 
+/* Sends OUT and frees it; one that has failed closes the client. */
+void console_put(struct console_session *session, struct buf *out);
+/* An error; a simple query is over with it, a batch skips to its Sync. */
+void console_error(struct console_session *session, const char *sqlstate,
+		   const char *text, bool is_simple);
+/* Reads TEXT; false after an error was sent.  *EMPTY_OUT: there is no command in it. */
+bool console_understand(struct console_session *session, struct span text,
+			struct console_text *out, bool *empty_out, bool is_simple);
+/* The row of the command that TEXT is. */
+const struct console_command *console_command(const struct console_text *text);
+/* Begins the job of TEXT, if the user may; takes ROWS. */
+void console_run(struct console_session *session, const struct console_text *text,
+		 struct console_rows *rows);
 /* The job has ended, with its rows or its error. */
 void console_session_done(struct console_session *session, struct console_job *job);
 
@@ -170,33 +184,6 @@ struct span console_database(const struct console_job *job);
 bool console_is_meant(const struct console_job *job, const char *database);
 /* The numbers of all workers together; NULL without memory. metrics_free() it. */
 struct metrics *console_sum(const struct console *console);
-
-/* Pools, gathered over the workers: console_pools.c */
-
-struct pool_shared;
-
-struct console_pool {
-	struct pool_shared *shared;
-	unsigned n_clients; /* that do not wait */
-	unsigned n_waiting;
-	unsigned n_active;
-	unsigned n_idle;
-	unsigned n_tested;
-	unsigned n_login;
-	unsigned n_cancel;
-	uint64_t oldest_ns; /* since when the first waits; 0: nobody does */
-};
-
-struct console_pools {
-	struct console_pool *at; /* owned */
-	size_t n;
-	size_t cap;
-	bool has_failed; /* no memory */
-};
-
-/* A visit: adds the worker's part. */
-void console_gather_pools(struct console_job *job, struct worker *worker);
-void console_pools_free(struct console_pools *pools);
 
 /* console_stats.c */
 struct console_stats *console_stats_new(void);

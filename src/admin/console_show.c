@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "base/metrics.h"
 #include "cache/store.h"
+#include "console_pools_priv.h"
 #include "console_priv.h"
 #include "proxy/client.h"
 #include "upstream/gates.h"

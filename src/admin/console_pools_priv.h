@@ -1,0 +1,36 @@
+#pragma once
+/* SPDX-License-Identifier: PostgreSQL
+ * Copyright (c) 2026, The pgrecall authors */
+
+/* The pools, gathered over the workers for the commands that show them. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct console_job;
+struct pool_shared;
+struct worker;
+
+struct console_pool {
+	struct pool_shared *shared;
+	unsigned n_clients; /* that do not wait */
+	unsigned n_waiting;
+	unsigned n_active;
+	unsigned n_idle;
+	unsigned n_tested;
+	unsigned n_login;
+	unsigned n_cancel;
+	uint64_t oldest_ns; /* since when the first waits; 0: nobody does */
+};
+
+struct console_pools {
+	struct console_pool *at; /* owned */
+	size_t n;
+	size_t cap;
+	bool has_failed; /* no memory */
+};
+
+/* A visit: adds the worker's part. */
+void console_gather_pools(struct console_job *job, struct worker *worker);
+void console_pools_free(struct console_pools *pools);
