@@ -108,6 +108,7 @@ struct client {
 	uint64_t tx_since_ns;	/* when the open transaction began */
 	uint64_t bytes_told; /* bytes already added to the metrics, received and sent */
 	uint64_t sent_told;
+	uint32_t names_told; /* prepared statements that the gauge has of this client */
 	struct loop_task free_task;
 	char peer[64]; /* address:port */
 };
@@ -134,8 +135,10 @@ void client_refind(struct client *client);
 void client_join_pool(struct client *client, struct pool *pool);
 /* The same for a replication client. */
 void client_join_relay(struct client *client, struct relay *relay);
-/* Adds the bytes carried since the last call to the metrics. */
-void client_tell_bytes(struct client *client);
+/* Brings the metrics up to date: bytes carried since the last call, prepared
+ * statements.
+ */
+void client_tell(struct client *client);
 /* "C-12 db/user@1.2.3.4:5" in BUF. */
 const char *client_prefix(const struct client *client, char *buf, size_t size);
 

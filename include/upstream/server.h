@@ -61,6 +61,7 @@ struct server {
 	struct client *client; /* bound client, or NULL */
 	struct owed_queue owed;
 	struct prepared prepared; /* named statements it has */
+	uint32_t prepared_told;	  /* how many of them the gauge has */
 	uint64_t unnamed_id;	  /* statement id of its unnamed statement, 0: none that
 				     is known */
 	struct buf again_bytes;	  /* copy of what may have to be sent again */
@@ -113,6 +114,8 @@ int server_adopt(struct server *server, struct pool *pool) MUST_CHECK;
 void server_discard(struct server *server);
 /* The same when there is no pool any more either; the caller keeps the account. */
 void server_bury(struct server *server);
+/* Brings the gauge of prepared statements up to date. */
+void server_tell(struct server *server);
 /* Takes an idle connection off its loop and its pool's lists, for server_adopt(). */
 void server_leave(struct server *server);
 /* The only writer of state: keeps lists and gauges. */

@@ -299,9 +299,18 @@ void client_accept(struct worker *worker, int fd, const char *peer)
 	client->is_surplus = n > worker->config->max_client_conn;
 }
 
-/* Adds what the stream has carried since the last time. */
-void client_tell_bytes(struct client *client)
+static void client_tell_names(struct client *client, uint32_t n)
 {
+	_Atomic uint64_t *gauge =
+	    &client_metrics(client)->prepared_statements[METRIC_SIDE_CLIENT];
+	metric_add(gauge, n);
+	metric_sub(gauge, client->names_told);
+	client->names_told = n;
+}
+
+void client_tell(struct client *client)
+{
+	client_tell_names(client, (uint32_t)client->session.names.map.n);
 	struct metrics_db *m = client_metrics(client);
 	metric_add(&m->client_received, client->stream.n_received - client->bytes_told);
 	metric_add(&m->client_sent, client->stream.n_sent - client->sent_told);
@@ -358,7 +367,8 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 		client->worker->proxy->console->close(client);
 	}
 	cancel_forget(client);
-	client_tell_bytes(client);
+	client_tell(client);
+	client_tell_names(client, 0);
 	stream_close(&client->stream);
 	listens_fini(&client->listens);
 	client_abandon(client);

@@ -175,7 +175,7 @@ static void worker_tell(struct worker *worker)
 	histogram_observe(&m->eventloop_lag,
 			  loop_take_slowest_ms(worker->loop) * UINT64_C(1000000));
 	dlist_each (l, tmp, &worker->clients) {
-		client_tell_bytes(container_of(l, struct client, link));
+		client_tell(container_of(l, struct client, link));
 	}
 }
 

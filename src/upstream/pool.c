@@ -43,8 +43,10 @@ static void pool_publish_waiting(struct pool *pool)
 		oldest = container_of(head, struct pool_waiter, link)->since_ns;
 	}
 	atomic_store(&counts->oldest_ns, oldest);
-	atomic_store(&counts->n_waiting, pool->n_waiting);
-	metric_set(&pool_metrics(pool)->pool_waiting, pool->n_waiting);
+	/* the pools of all users of a database share the gauge */
+	unsigned was = atomic_exchange(&counts->n_waiting, pool->n_waiting);
+	metric_add(&pool_metrics(pool)->pool_waiting, pool->n_waiting);
+	metric_sub(&pool_metrics(pool)->pool_waiting, was);
 }
 
 void pool_grant(struct pool *pool, struct server *server)
@@ -328,10 +330,38 @@ static bool pool_close_one_stale(struct pool *pool, uint64_t now)
 	return false;
 }
 
+static void pool_tell_servers(const struct dlist *list)
+{
+	for (struct dlist *l = list->next; l != list; l = l->next) {
+		server_tell(container_of(l, struct server, link));
+	}
+}
+
+/* Gauges that are set now and then.  Pools of one database share one: the oldest of all
+ * their waiters counts. */
+static void pool_tell(struct upstream *up, uint64_t now)
+{
+	dlist_each (l, tmp, &up->all) {
+		struct pool *pool = container_of(l, struct pool, link);
+		pool_tell_servers(&pool->idle);
+		pool_tell_servers(&pool->busy);
+		metric_set(&pool_metrics(pool)->pool_oldest_wait, 0);
+	}
+	dlist_each (l, tmp, &up->all) {
+		struct pool *pool = container_of(l, struct pool, link);
+		_Atomic uint64_t *gauge = &pool_metrics(pool)->pool_oldest_wait;
+		uint64_t since = atomic_load(&pool_own_counts(pool)->oldest_ns);
+		if (since != 0 && now - since > metric_get(gauge)) {
+			metric_set(gauge, now - since);
+		}
+	}
+}
+
 static void pool_on_tick(void *arg)
 {
 	struct upstream *up = arg;
 	uint64_t now = clock_now_ns();
+	pool_tell(up, now);
 	dlist_each (l, tmp, &up->all) {
 		struct pool *pool = container_of(l, struct pool, link);
 		while (pool_close_one_stale(pool, now)) {

@@ -55,6 +55,20 @@ static void server_account(struct server *server, enum server_state state, int d
 	}
 }
 
+static void server_tell_prepared(struct server *server, uint32_t n)
+{
+	_Atomic uint64_t *gauge =
+	    &server_metrics(server)->prepared_statements[METRIC_SIDE_SERVER];
+	metric_add(gauge, n);
+	metric_sub(gauge, server->prepared_told);
+	server->prepared_told = n;
+}
+
+void server_tell(struct server *server)
+{
+	server_tell_prepared(server, server->prepared.n);
+}
+
 void server_move(struct server *server, enum server_state to)
 {
 	machine_move(server_states, SERVER_N_STATES, server->state, to);
@@ -143,6 +157,7 @@ void server_close(struct server *server, enum server_close_reason reason)
 	if (server->is_away) {
 		server->state = SERVER_CLOSING; /* no list and no gauge knows it */
 	} else {
+		server_tell_prepared(server, 0);
 		server_move(server, SERVER_CLOSING);
 	}
 	up->ops->closing(server, reason);
@@ -179,6 +194,7 @@ void server_leave(struct server *server)
 	(void)stream_detach(&server->stream);
 	dlist_remove(&server->link);
 	server_account(server, SERVER_IDLE, -1);
+	server_tell_prepared(server, 0);
 	server->is_away = true;
 }
 

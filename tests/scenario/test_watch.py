@@ -9,6 +9,7 @@ import socket
 import subprocess
 
 import pytest
+import wire
 from servers import wait_for
 
 RECENT = "SELECT id, body FROM messages WHERE channel_id = {} ORDER BY id DESC LIMIT 50"
@@ -49,6 +50,45 @@ def test_counters_follow(pgrecall, database):
     assert page.sum("cache_hits_total", cache="l1") == 2
     assert page.sum("cache_fills_total", cache="l1") == 2
     assert page.sum("client_connections_accepted_total") == 2
+
+
+def test_gauges_of_waiting_clients(pgrecall, postgres, database, request):
+    """Two users of one database, so two pools: their waiting clients are counted together."""
+    proxy = pgrecall(pgrecall={"default_pool_size": 1})
+    users = ["postgres", "watched"]
+    postgres.psql("CREATE ROLE watched LOGIN")
+    request.addfinalizer(lambda: postgres.psql("DROP ROLE watched"))
+    holders = [proxy.connect(database.name, user=user) for user in users]
+    waiters = [proxy.connect(database.name, user=user) for user in users]
+    for holder in holders:
+        ask(holder, "BEGIN")
+    for waiter in waiters:
+        waiter.send(wire.query("SELECT 1"))
+    wait_for(lambda: proxy.metric("pool_waiting_clients") == 2, 5, "both to wait")
+    wait_for(lambda: proxy.metric("pool_oldest_wait_seconds") >= 1, 10, "the wait to be seen")
+    for holder in holders:
+        ask(holder, "COMMIT")
+    for waiter in waiters:
+        waiter.until("Z")
+    wait_for(lambda: proxy.metric("pool_waiting_clients") == 0, 5, "nobody to wait")
+    wait_for(lambda: proxy.metric("pool_oldest_wait_seconds") == 0, 10, "the end of the wait to be seen")
+
+
+def test_gauges_of_prepared_statements(pgrecall, database):
+    """Two clients with the same two statements share a server connection, and so its two."""
+    proxy = pgrecall(pgrecall={"default_pool_size": 1, "workers": 1})
+
+    def known(side):
+        return proxy.metric("prepared_statements", side=side)
+
+    clients = [proxy.connect(database.name) for _ in range(2)]
+    for client in clients:
+        client.send(wire.parse("one", "SELECT 1"), wire.parse("two", "SELECT 2"), wire.sync()).until("Z")
+    wait_for(lambda: known("client") == 4 and known("server") == 2, 10, "all statements to be counted")
+    for client in clients:
+        client.close()
+    wait_for(lambda: known("client") == 0, 5, "the clients' to be gone")
+    assert known("server") == 2
 
 
 def test_insert_leaves_other_channels(pgrecall, database):
