@@ -137,7 +137,6 @@ enum sql_cast_source {
 struct sql_type {
 	struct sql_type *next;
 	struct sql_name name;
-	bool is_array;
 	uint16_t block;
 	enum sql_cast_source source;
 	struct sql_column column; /* SQL_CAST_COLUMN */

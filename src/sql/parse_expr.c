@@ -82,14 +82,13 @@ static enum sql_cast_source parse_cast_source(const struct node *arg,
 	return SQL_CAST_OTHER;
 }
 
-static void parse_cast(struct parse *parse, struct sql_name type, bool is_array,
+static void parse_cast(struct parse *parse, struct sql_name type,
 		       const struct node *arg)
 {
 	struct sql_type *t = PARSE_NEW(parse, struct sql_type);
 	if (t != NULL) {
 		t->next = parse->st->types;
 		t->name = type;
-		t->is_array = is_array;
 		t->block = parse->block;
 		t->source = parse_cast_source(arg, t);
 		parse->st->types = t;
@@ -114,7 +113,7 @@ static void parse_func_call(struct parse *parse, const struct node *node)
 	struct sql_name name = parse_name(node, "funcname");
 	parse_add_function(parse, name, false);
 	if (parse_is_time_call(node, name)) {
-		parse_cast(parse, name, false, node_at(node, "args", 0));
+		parse_cast(parse, name, node_at(node, "args", 0));
 	}
 	parse->st->has_set_config |= strcmp(name.name, "set_config") == 0;
 	parse_visit_list(parse, node, "args");
@@ -126,8 +125,7 @@ static void parse_func_call(struct parse *parse, const struct node *node)
 static void parse_type_cast(struct parse *parse, const struct node *node)
 {
 	const struct node *type = node_get(node, "type_name");
-	parse_cast(parse, parse_name(type, "names"),
-		   node_count(type, "array_bounds") > 0, node_get(node, "arg"));
+	parse_cast(parse, parse_name(type, "names"), node_get(node, "arg"));
 	parse->st->has_unknown |=
 	    node_bool(type, "pct_type") || node_bool(type, "setof");
 	parse_visit(parse, node_get(node, "arg"));
