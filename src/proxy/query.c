@@ -122,10 +122,28 @@ struct operands query_operands(const struct request *request)
 
 /* Looking up */
 
+/* memchr() looks at 32 bytes at a time, memmem() at one: on a hit it was two fifths of
+ * our instructions. */
+static bool query_has_pair(struct span text, uint8_t first, uint8_t second)
+{
+	const uint8_t *p = text.p;
+	const uint8_t *end = p + text.n;
+	while (end - p >= 2) {
+		p = memchr(p, first, (size_t)(end - p - 1));
+		if (p == NULL) {
+			return false;
+		}
+		if (p[1] == second) {
+			return true;
+		}
+		p++;
+	}
+	return false;
+}
+
 static bool query_has_comment(struct span text)
 {
-	return memmem(text.p, text.n, "/*", 2) != NULL ||
-	       memmem(text.p, text.n, "--", 2) != NULL;
+	return query_has_pair(text, '/', '*') || query_has_pair(text, '-', '-');
 }
 
 /* The key of the exact request.  A text with comments goes by its shape and constants,
