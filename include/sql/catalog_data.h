@@ -132,6 +132,7 @@ struct catalog_fk {
 struct catalog_trigger_function {
 	uint32_t oid;
 	enum trigger_danger danger;
+	bool sets; /* see trigger_source_sets() */
 };
 
 struct catalog_builder {

@@ -103,6 +103,7 @@ struct relation {
 	bool has_foreign_member; /* a foreign table in the tree: not ours to watch */
 	bool no_key; /* a member has several parents: columns of the tree do not match
 			up */
+	bool trigger_sets; /* a trigger in the tree may change its session */
 	uint8_t triggers[RELATION_EVENTS]; /* enum trigger_danger */
 	struct relation_fk fk[RELATION_EVENTS];
 };

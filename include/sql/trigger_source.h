@@ -14,6 +14,10 @@
 /* Whether NAME, folded as PostgreSQL does, is a function that could write. */
 typedef bool (*trigger_source_is_function_fn)(const void *arg, struct span name);
 
+/* Whether it may change its session for those that come later: it sets something, or
+ * makes a temporary table.  What a text that it EXECUTEs does is not read. */
+bool trigger_source_sets(struct span source);
+
 /* TRIGGER_HARMLESS or TRIGGER_DANGEROUS. */
 enum trigger_danger trigger_source_danger(struct span source,
 					  trigger_source_is_function_fn is_function,

@@ -282,6 +282,7 @@ int catalog_take_trigger_functions(struct catalog_builder *builder,
 	bool is_system = row_bool(&row);
 	const char *source = *row.next;
 	function->danger = TRIGGER_DANGEROUS;
+	function->sets = source != NULL && trigger_source_sets(span_str(source));
 	if (is_system && is_harmless_builtin(name)) {
 		function->danger = TRIGGER_HARMLESS;
 	} else if (source != NULL) {
@@ -323,6 +324,7 @@ int catalog_take_triggers(struct catalog_builder *builder, const char *const *va
 	    offsetof(struct catalog_trigger_function, oid), oid);
 	if (at != CATALOG_NONE) {
 		danger = builder->trigger_functions.items[at].danger;
+		relation->pub.trigger_sets |= builder->trigger_functions.items[at].sets;
 	}
 	for (unsigned event = 0; event < RELATION_EVENTS; event++) {
 		if ((type & bits[event]) != 0) {

@@ -51,6 +51,7 @@ static void relation_merge(struct relation *into, const struct relation *from)
 {
 	into->is_unlogged |= from->is_unlogged;
 	into->has_rules |= from->has_rules;
+	into->trigger_sets |= from->trigger_sets;
 	into->has_temp_member |= from->has_temp_member;
 	into->has_foreign_member |= from->has_foreign_member;
 	into->no_key |= from->no_key;

@@ -97,6 +97,7 @@ static bool classify_is_readable(struct classify *c, const struct sql_write *w,
 	    rel->kind == RELATION_FOREIGN || rel->is_temp) {
 		c->draft->writes_all = true;
 	}
+	c->draft->suspect |= rel->trigger_sets;
 	for (unsigned e = 0; e < RELATION_EVENTS; e++) {
 		if ((events & (1U << e)) == 0) {
 			continue;

@@ -27,6 +27,11 @@ static const char *const dangerous_functions[] = {
 };
 /* clang-format on */
 
+/* Words that change the session where a statement begins, and that do so anywhere. */
+static const char *const setting_words[] = { "discard", "load", "reset", "set" };
+static const char *const setting_anywhere[] = { "set_config", "temp", "temporary" };
+static const char *const opening_words[] = { "begin", "else", "loop", "then" };
+
 enum trigger_token {
 	TOKEN_END,
 	TOKEN_WORD,   /* folded to lower case, in name */
@@ -279,4 +284,27 @@ enum trigger_danger trigger_source_danger(struct span source,
 		is_distinct = strcmp(scan.name, "distinct") == 0;
 	}
 	return TRIGGER_HARMLESS;
+}
+
+bool trigger_source_sets(struct span source)
+{
+	struct trigger_scan scan = { .left = source };
+	enum trigger_token token;
+	bool is_start = true;
+	while ((token = trigger_next(&scan)) != TOKEN_END) {
+		bool was_start = is_start;
+		if (token == TOKEN_BYTE) {
+			is_start = scan.byte == ';' || scan.byte == '>'; /* a label */
+			continue;
+		}
+		if (token == TOKEN_BAD ||
+		    is_in(scan.name, setting_anywhere, ARRAY_LEN(setting_anywhere)) ||
+		    (was_start && token == TOKEN_WORD &&
+		     is_in(scan.name, setting_words, ARRAY_LEN(setting_words)))) {
+			return true;
+		}
+		is_start = token == TOKEN_WORD &&
+			   is_in(scan.name, opening_words, ARRAY_LEN(opening_words));
+	}
+	return false;
 }

@@ -164,3 +164,39 @@ def test_concurrent_ddl_before_its_sync(cached):
     assert cached.right(reader, text) == [[None]]
     writer.send(wire.sync()).until("Z")
     assert cached.right(reader, text) == [[None]]
+
+
+def test_savepoint_in_a_portal_of_before_the_setting(cached):
+    """It keeps the setting that was there when it was executed."""
+    cached.client().run("CREATE TABLE d (k int, at date)", "INSERT INTO d VALUES (1, '2020-01-31')")
+    reader, other = cached.client(), cached.client()
+    text = "SELECT max(at) FROM d WHERE k = 1"
+    cached.warm(reader, text)
+    other.run("BEGIN")
+    other.send(wire.parse("", "SAVEPOINT a"), wire.bind("later", ""), wire.sync()).until("Z")
+    other.run("SET DateStyle = German")
+    other.rows(other.send(wire.execute("later"), wire.sync()).until("Z"))
+    other.run("ROLLBACK TO a", "COMMIT")
+    for _ in range(4):
+        assert cached.ask(other, text)[0] == [[b"31.01.2020"]]
+        assert cached.ask(reader, text)[0] == [[b"2020-01-31"]]
+
+
+@pytest.mark.parametrize("setting", ["DateStyle", "search_path"])
+def test_trigger_that_changes_a_setting(cached, setting):
+    """What a trigger does to its session is not what others read through."""
+    cached.client().run("CREATE SCHEMA other", "CREATE TABLE d (k int, at date)", "CREATE TABLE other.d (k int, at date)",
+                      "INSERT INTO d VALUES (1, '2020-01-31')",
+                      "CREATE FUNCTION turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM"
+                      " set_config('DateStyle', 'German', false); RETURN NULL; END $$"
+                      if setting == "DateStyle" else
+                      "CREATE FUNCTION turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM"
+                      " set_config('search_path', 'other', false); RETURN NULL; END $$",
+                      "CREATE TRIGGER turn AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION turn()")
+    reader, writer = cached.client(), cached.client()
+    text = "SELECT max(at) FROM d WHERE k = 1"
+    cached.warm(reader, text)
+    writer.run(NEW)
+    for client in (reader, cached.client()):
+        for _ in range(4):
+            assert cached.ask(client, text)[0] == [[b"2020-01-31"]]

@@ -124,3 +124,21 @@ Test(trigger_source, every_prefix_is_read_safely)
 		cr_assert(d == TRIGGER_HARMLESS || d == TRIGGER_DANGEROUS);
 	}
 }
+
+static bool sets(const char *source)
+{
+	return trigger_source_sets(span_str(source));
+}
+
+Test(trigger_source, what_changes_the_session)
+{
+	cr_expect(sets("BEGIN PERFORM set_config('a.b', 'c', false); RETURN NEW; END"));
+	cr_expect(sets("BEGIN SET search_path = other; RETURN NEW; END"));
+	cr_expect(sets("BEGIN RETURN NEW; RESET ALL; END"));
+	cr_expect(sets("BEGIN IF true THEN SET a.b = 1; END IF; END"));
+	cr_expect(sets("BEGIN CREATE TEMP TABLE x (y int); END"));
+	cr_expect(sets("BEGIN x := 'never ends; END"));
+	cr_expect_not(sets("BEGIN UPDATE t SET a = 1; RETURN NEW; END"));
+	cr_expect_not(sets("BEGIN RAISE NOTICE 'set_config'; /* temp */ END"));
+	cr_expect_not(sets("BEGIN NEW.at := now(); RETURN NEW; END"));
+}
