@@ -11,6 +11,8 @@ Equal means byte for byte, but for process ids, keys, object ids of tables, and 
 PostgreSQL's sources an error was raised when pgrecall itself is the one that says it.
 """
 
+import os
+import random
 import struct
 import time
 
@@ -36,11 +38,25 @@ def step(*messages, until="Z", times=None, pause=0):
     return Step(messages, until, times, pause)
 
 
-def run(conn, script, bytewise=False):
-    """The answers to a script, a list for each step."""
+def splits(script):
+    """Where the packets of a script are cut in two: some places, or with SPLITS=all behind
+    each byte of its longest step."""
+    longest = max(sum(map(len, one.messages)) for one in script)
+    if os.environ.get("SPLITS") == "all":
+        return range(1, longest)
+    chosen = random.Random(longest)
+    return sorted({1, 5, *(chosen.randrange(1, max(2, longest)) for _ in range(2))})
+
+
+def run(conn, script, bytewise=False, split=None):
+    """The answers to a script, a list for each step.  SPLIT: each step in two packets, cut
+    behind that many bytes, or in its middle when it has not as many."""
     answers = []
     for one in script:
-        if bytewise:
+        size = sum(map(len, one.messages))
+        if split is not None:
+            conn.send_split(split if split < size else size // 2, *one.messages)
+        elif bytewise:
             conn.send_bytewise(*one.messages)
         else:
             conn.send(*one.messages)

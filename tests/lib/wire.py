@@ -15,6 +15,7 @@ import os
 import socket
 import ssl
 import struct
+import time
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 GSSENC_REQUEST = struct.pack("!ii", 8, 80877104)
@@ -243,6 +244,17 @@ class Connection:
         try:
             for byte in b"".join(messages):
                 self.socket.sendall(bytes([byte]))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        return self
+
+    def send_split(self, at, *messages):
+        """Two packets, cut behind AT bytes; the other side may close before the second."""
+        data = b"".join(messages)
+        try:
+            self.socket.sendall(data[:at])
+            time.sleep(0.001)
+            self.socket.sendall(data[at:])
         except (BrokenPipeError, ConnectionResetError):
             pass
         return self

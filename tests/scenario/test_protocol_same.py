@@ -6,7 +6,7 @@ import pytest
 
 import wire
 from daemon import Pgrecall
-from differential import CLOSED, difference, run, step
+from differential import CLOSED, difference, run, splits, step
 from wire import (bind, close, copy_data, copy_done, copy_fail, describe, execute, flush,
                   message, parse, query, sync, terminate)
 
@@ -335,7 +335,7 @@ def encrypted_place(postgres, workspace):
 
 
 def compare(place, script):
-    """Directly, then through the proxy: in whole packets, on used connections, bytewise."""
+    """Directly, then through the proxy: in whole packets, on used connections, bytewise, cut in two."""
     postgres, proxy, name = place
     steps = SCRIPTS[script]
     answers = {}
@@ -348,6 +348,12 @@ def compare(place, script):
     for way in ("packets", "again", "bytes"):
         found = difference(answers["direct"], answers[way])
         assert found is None, f"{way}: {found}"
+    for at in splits(steps):
+        with wire.Connection(proxy.port, tls=proxy.tls).start(database=name) as conn:
+            conn.query(FRESH)
+        with wire.Connection(proxy.port, timeout=8, tls=proxy.tls).start(database=name) as conn:
+            found = difference(answers["direct"], run(conn, steps, split=at))
+        assert found is None, f"cut behind {at} bytes: {found}"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda name: name.replace(" ", "_"))
