@@ -46,12 +46,14 @@ static void query_plan_text(struct client *client, struct span text,
 		.path_id = context->path_id,
 		.user = span_str(context->user),
 	};
-	const char *role = context_get(context, "role");
-	if (role == NULL || strcmp(role, "none") == 0) {
-		role = context_get(context, "session_authorization");
-	}
-	if (role != NULL) {
-		session.user = span_str(role);
+	/* "$user" is who the server says: a forced user, perhaps, or a role that was
+	 * given to everybody */
+	struct span role;
+	if ((context_effective(context, "role", &role) && role.n > 0 &&
+	     !span_eq_str(role, "none")) ||
+	    (context_effective(context, "session_authorization", &role) &&
+	     role.n > 0)) {
+		session.user = role;
 	}
 	if (!context_effective(context, "search_path", &session.search_path)) {
 		session.catalog = NULL; /* unknown path: nothing can be resolved */

@@ -200,3 +200,19 @@ def test_trigger_that_changes_a_setting(cached, setting):
     for client in (reader, cached.client()):
         for _ in range(4):
             assert cached.ask(client, text)[0] == [[b"2020-01-31"]]
+
+
+def test_schema_of_a_forced_user(pgrecall, empty_database):
+    """"$user" is the user of the server connection, not the one who has logged in."""
+    name = empty_database.name
+    empty_database.psql("CREATE SCHEMA postgres; CREATE SCHEMA tester;"
+                        "CREATE TABLE postgres.t AS SELECT 1 AS k, 28 AS v;"
+                        "CREATE TABLE tester.t AS SELECT 1 AS k, 7 AS v")
+    proxy = pgrecall(databases={name: f"host=127.0.0.1 port={empty_database.server.port} user=postgres"},
+                     cache={"default": "on"}, pgrecall={"workers": 1})
+    cached = Cached(proxy, name)
+    reader, writer = cached.client("tester"), cached.client("tester")
+    assert cached.warm(reader, READ) == OLD
+    writer.run("INSERT INTO postgres.t VALUES (1, 1000)")
+    assert cached.right(reader, READ) == FRESH
+    cached.close()
