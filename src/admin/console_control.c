@@ -118,6 +118,11 @@ static void console_resume_begin(struct console_job *job)
 {
 	struct pools *pools = &job->console->proxy->pools;
 	struct span database = console_database(job);
+	if (database.p != NULL &&
+	    (gates_of(pools, span_make(NULL, 0)) & GATE_PAUSED) != 0) {
+		console_fail(job, "55000", "all databases are paused: RESUME them all");
+		return;
+	}
 	if (database.p != NULL && (gates_of(pools, database) & GATE_PAUSED) == 0) {
 		console_fail(job, "55000", "database %s is not paused", job->argument);
 		return;

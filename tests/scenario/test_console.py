@@ -435,6 +435,14 @@ def test_T96_signals(proxy, database):
         assert types_of(client.until("Z")) == "TDCZ"
 
 
+def test_T96_one_cannot_be_resumed_while_all_are_paused(proxy, database):
+    console = Console(proxy)
+    console("PAUSE")
+    with pytest.raises(psycopg2.Error, match="all databases are paused"):
+        console(f"RESUME {database.name}")
+    assert console("RESUME") == "RESUME"
+
+
 def test_T96_reconnect_replaces_connections(proxy, database):
     console = Console(proxy)
     pid = "SELECT pg_backend_pid()"
