@@ -342,6 +342,27 @@ static void server_pass(struct walk *walk)
 	walk_take(walk, n, server->pass_swallow);
 }
 
+/* Behind a row that was passed on: whole rows that follow need not be looked at one by
+ * one, because what decides about them, the head of what is owed, changes with another
+ * kind of message only.  Rows that somebody collects are left alone. */
+static void server_pass_rows(struct walk *walk)
+{
+	const struct owed *head = owed_head(&walk->server->owed);
+	if (head == NULL || (head->flags & (OWED_PROBE | OWED_PINS | OWED_SWALLOW)) ||
+	    (head->query != NULL && head->query->capture != NULL)) {
+		return;
+	}
+	struct span left = span_skip(walk->in, walk->at);
+	while (left.n >= FRAME_HEADER && left.p[0] == 'D') {
+		size_t len = frame_load_u32(left.p + 1);
+		if (len < 4 || len > SERVER_MAX_LEN || len >= left.n) {
+			break; /* wrong, or not whole yet */
+		}
+		left = span_skip(left, len + 1);
+	}
+	walk->at = walk->in.n - left.n;
+}
+
 /* One frame; false: no further. */
 static bool server_take(struct walk *walk)
 {
@@ -372,6 +393,9 @@ static bool server_take(struct walk *walk)
 	} else {
 		walk->at += n;
 		walk->run = walk->at;
+	}
+	if (frame.type == 'D' && verdict == PASS && frame.complete) {
+		server_pass_rows(walk);
 	}
 	if (frame.type == 'Z') {
 		walk_flush(walk);
