@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,15 +172,16 @@ static int tls_set_algorithms(SSL_CTX *ctx, const struct tls_options *o,
 	    SSL_CTX_set_ciphersuites(ctx, o->ciphersuites) != 1) {
 		return tls_fail(error, "ciphers of TLS 1.3", o->ciphersuites);
 	}
-	bool has_curve = o->curve[0] != 0 && strcmp(o->curve, "auto") != 0;
-	if (has_curve && strcmp(o->curve, "none") == 0) {
-		/* finite fields are all that is left */
-		if (SSL_CTX_set1_groups_list(ctx, "ffdhe2048:ffdhe3072:ffdhe4096") !=
-		    1) {
+	if (o->curve[0] != 0 && strcmp(o->curve, "auto") != 0) {
+		bool is_none = strcmp(o->curve, "none") == 0;
+		/* none: finite fields are all that is left.  OpenSSL's macro takes away
+		 * a const that it does not need taken away. */
+		char *groups =
+		    (char *)(uintptr_t)(is_none ? "ffdhe2048:ffdhe3072:ffdhe4096"
+						: o->curve);
+		if (SSL_CTX_set1_groups_list(ctx, groups) != 1) {
 			return tls_fail(error, "curve", o->curve);
 		}
-	} else if (has_curve && SSL_CTX_set1_groups_list(ctx, o->curve) != 1) {
-		return tls_fail(error, "curve", o->curve);
 	}
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	return tls_set_dh(ctx, o->dheparams, error);

@@ -203,8 +203,17 @@ def test_pg_recvlogical(pgrecall, postgres, database, directory):
     idle(proxy, postgres)
 
 
+@pytest.fixture
+def blocking_psycopg2():
+    """Replication by psycopg2 wants no callback for waiting, which other tests set."""
+    callback = psycopg2.extensions.get_wait_callback()
+    psycopg2.extensions.set_wait_callback(None)
+    yield
+    psycopg2.extensions.set_wait_callback(callback)
+
+
 @pytest.mark.parametrize("plugin", ["test_decoding", "pgoutput"])
-def test_psycopg2(pgrecall, postgres, database, plugin):
+def test_psycopg2(blocking_psycopg2, pgrecall, postgres, database, plugin):
     proxy = pgrecall()
     database.psql("CREATE TABLE p (id int PRIMARY KEY); CREATE PUBLICATION everything FOR ALL TABLES")
     conn = psycopg2.connect(host="127.0.0.1", port=proxy.port, user="postgres", dbname=database.name,
