@@ -279,14 +279,6 @@ static enum console_outcome console_users_finish(struct console_job *job)
 	return CONSOLE_DONE;
 }
 
-static void console_list(struct console_rows *rows, const char *name, uint64_t n)
-{
-	console_row(rows);
-	console_text(rows, name);
-	console_number(rows, n);
-	console_row_end(rows);
-}
-
 static void console_lists_visit(struct console_job *job, struct worker *worker)
 {
 	console_gather_pools(job, worker);
@@ -306,20 +298,20 @@ static enum console_outcome console_lists_finish(struct console_job *job)
 		n_idle += job->pools->at[i].n_idle;
 		n_used += job->pools->at[i].n_active + job->pools->at[i].n_tested;
 	}
-	console_list(rows, "databases", config->n_databases);
-	console_list(rows, "users", config->n_users);
-	console_list(rows, "peers", 0);
-	console_list(rows, "pools", job->pools->n);
-	console_list(rows, "peer_pools", 0);
-	console_list(rows, "free_clients", 0);
-	console_list(rows, "used_clients", atomic_load(&proxy->n_clients));
-	console_list(rows, "login_clients", job->n_left);
-	console_list(rows, "free_servers", n_idle);
-	console_list(rows, "used_servers", n_used);
-	console_list(rows, "dns_names", 0);
-	console_list(rows, "dns_zones", 0);
-	console_list(rows, "dns_queries", 0);
-	console_list(rows, "dns_pending", 0);
+	console_named_number(rows, "databases", config->n_databases);
+	console_named_number(rows, "users", config->n_users);
+	console_named_number(rows, "peers", 0);
+	console_named_number(rows, "pools", job->pools->n);
+	console_named_number(rows, "peer_pools", 0);
+	console_named_number(rows, "free_clients", 0);
+	console_named_number(rows, "used_clients", atomic_load(&proxy->n_clients));
+	console_named_number(rows, "login_clients", job->n_left);
+	console_named_number(rows, "free_servers", n_idle);
+	console_named_number(rows, "used_servers", n_used);
+	console_named_number(rows, "dns_names", 0);
+	console_named_number(rows, "dns_zones", 0);
+	console_named_number(rows, "dns_queries", 0);
+	console_named_number(rows, "dns_pending", 0);
 	config_unref(config);
 	return CONSOLE_DONE;
 }

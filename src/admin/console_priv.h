@@ -71,6 +71,8 @@ void console_row(struct console_rows *rows);
 void console_text(struct console_rows *rows, const char *text);
 void console_number(struct console_rows *rows, uint64_t value);
 void console_row_end(struct console_rows *rows);
+/* A whole row of two columns. */
+void console_named_number(struct console_rows *rows, const char *name, uint64_t n);
 
 /* Commands and jobs: console_jobs.c */
 

@@ -158,3 +158,11 @@ void console_row_end(struct console_rows *rows)
 	writer_end(&rows->bytes, rows->start);
 	rows->n++;
 }
+
+void console_named_number(struct console_rows *rows, const char *name, uint64_t n)
+{
+	console_row(rows);
+	console_text(rows, name);
+	console_number(rows, n);
+	console_row_end(rows);
+}

@@ -243,10 +243,7 @@ static enum console_outcome console_totals_finish(struct console_job *job)
 	struct console_rows stats;
 	console_rows_init(&stats, CONSOLE_TABLE_STATS);
 	for (size_t k = 0; k < STAT_N; k++) {
-		console_row(&job->rows);
-		console_text(&job->rows, stats.columns[k + 1].name);
-		console_number(&job->rows, total[k]);
-		console_row_end(&job->rows);
+		console_named_number(&job->rows, stats.columns[k + 1].name, total[k]);
 	}
 	console_rows_fini(&stats);
 	metrics_free(sum);
@@ -254,14 +251,6 @@ static enum console_outcome console_totals_finish(struct console_job *job)
 }
 
 /* The cache */
-
-static void console_cache_line(struct console_rows *rows, const char *name, uint64_t n)
-{
-	console_row(rows);
-	console_text(rows, name);
-	console_number(rows, n);
-	console_row_end(rows);
-}
 
 static enum console_outcome console_cache_finish(struct console_job *job)
 {
@@ -276,29 +265,29 @@ static enum console_outcome console_cache_finish(struct console_job *job)
 		const char *name;
 		unsigned tier;
 	} tiers[] = { { "l1", METRIC_CACHE_L1 }, { "redis", METRIC_CACHE_REDIS } };
-	console_cache_line(rows, "entries",
-			   metric_get(&sum->cache_entries[METRIC_MEMORY_L1]));
-	console_cache_line(rows, "bytes",
-			   metric_get(&sum->cache_memory[METRIC_MEMORY_L1]));
-	console_cache_line(rows, "bytes_max",
-			   metric_get(&sum->cache_memory_max[METRIC_MEMORY_L1]));
+	console_named_number(rows, "entries",
+			     metric_get(&sum->cache_entries[METRIC_MEMORY_L1]));
+	console_named_number(rows, "bytes",
+			     metric_get(&sum->cache_memory[METRIC_MEMORY_L1]));
+	console_named_number(rows, "bytes_max",
+			     metric_get(&sum->cache_memory_max[METRIC_MEMORY_L1]));
 	for (size_t i = 0; i < ARRAY_LEN(tiers); i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "%s_lookups", tiers[i].name);
-		console_cache_line(rows, name,
-				   metric_get(&sum->cache_lookups[tiers[i].tier]));
+		console_named_number(rows, name,
+				     metric_get(&sum->cache_lookups[tiers[i].tier]));
 		snprintf(name, sizeof(name), "%s_hits", tiers[i].name);
-		console_cache_line(rows, name,
-				   metric_get(&sum->cache_hits[tiers[i].tier]));
+		console_named_number(rows, name,
+				     metric_get(&sum->cache_hits[tiers[i].tier]));
 		snprintf(name, sizeof(name), "%s_fills", tiers[i].name);
-		console_cache_line(rows, name,
-				   metric_get(&sum->cache_fills[tiers[i].tier]));
+		console_named_number(rows, name,
+				     metric_get(&sum->cache_fills[tiers[i].tier]));
 	}
-	console_cache_line(rows, "bypasses",
-			   console_add_up(sum->cache_bypasses, METRIC_N_BYPASS));
-	console_cache_line(rows, "invalidations",
-			   console_add_up(sum->cache_invalidations, METRIC_N_CAUSE));
-	console_cache_line(rows, "saved_us", metric_get(&sum->cache_saved) / 1000);
+	console_named_number(rows, "bypasses",
+			     console_add_up(sum->cache_bypasses, METRIC_N_BYPASS));
+	console_named_number(rows, "invalidations",
+			     console_add_up(sum->cache_invalidations, METRIC_N_CAUSE));
+	console_named_number(rows, "saved_us", metric_get(&sum->cache_saved) / 1000);
 	metrics_free(sum);
 	return CONSOLE_DONE;
 }

@@ -25,6 +25,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from daemon import Pgrecall, binary  # noqa: E402
+from gate import Gate  # noqa: E402
 from servers import ROOT, Postgres, Redis  # noqa: E402
 
 SAMPLE_MESSAGES = 2000
@@ -136,3 +137,11 @@ def pgrecall(directory, postgres):
         except AssertionError as error:
             errors.append(str(error))
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def gate(postgres):
+    """A scripted way to the server; see tests/lib/gate.py."""
+    made = Gate(postgres.port)
+    yield made
+    made.close()

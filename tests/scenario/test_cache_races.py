@@ -32,13 +32,6 @@ NEW = "INSERT INTO t (k, v) VALUES (1, 1000)"
 OLD, FRESH = [[b"28"]], [[b"1000"]]
 
 
-@pytest.fixture
-def gate(postgres):
-    made = Gate(postgres.port)
-    yield made
-    made.close()
-
-
 @pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
 def cached(request, pgrecall, empty_database, gate):
     empty_database.psql(SCHEMA)

@@ -6,7 +6,6 @@ else has prepared, behind settings that have changed meanwhile."""
 import pytest
 import wire
 from cached import Cached
-from gate import Gate
 from servers import wait_for
 
 SCHEMA = """
@@ -16,13 +15,6 @@ INSERT INTO t (k, v) SELECT g % 3, g FROM generate_series(1, 30) AS g;
 READ = "SELECT max(v) FROM t WHERE k = 1"
 NEW = "INSERT INTO t (k, v) VALUES (1, 1000)"
 OLD, FRESH = [[b"28"]], [[b"1000"]]
-
-
-@pytest.fixture
-def gate(postgres):
-    made = Gate(postgres.port)
-    yield made
-    made.close()
 
 
 @pytest.fixture

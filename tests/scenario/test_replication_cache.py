@@ -8,7 +8,6 @@ import pytest
 
 import wire
 from cached import Cached
-from gate import Gate
 from servers import wait_for
 from wire import bind, copy_data, copy_done, execute, parse, query, sync
 
@@ -19,13 +18,6 @@ INSERT INTO t (k, v) SELECT g % 3, g FROM generate_series(1, 30) AS g;
 READ = "SELECT max(v) FROM t WHERE k = 1"
 NEW = "INSERT INTO t (k, v) VALUES (1, 1000)"
 OLD, FRESH = [[b"28"]], [[b"1000"]]
-
-
-@pytest.fixture
-def gate(postgres):
-    made = Gate(postgres.port)
-    yield made
-    made.close()
 
 
 @pytest.fixture(params=[False, True], ids=["memory", "redis"])
