@@ -17,13 +17,14 @@
 
 struct buf;
 
-#define HBA_MAX_FILE	(1U << 20) /* bytes of one file */
-#define HBA_MAX_MEMORY	(8U << 20) /* bytes that all the lines may take */
-#define HBA_MAX_FILES	100	   /* read in all */
-#define HBA_MAX_DEPTH	10	   /* of includes in includes, PostgreSQL's limit */
-#define HBA_MAX_WORD	1024	   /* bytes */
-#define HBA_MAX_REGEXES 1000
-#define HBA_MAX_REGEX	256 /* bytes of one regular expression */
+#define HBA_MAX_FILE	 (1U << 20) /* bytes of one file */
+#define HBA_MAX_MEMORY	 (8U << 20) /* bytes that all the lines may take */
+#define HBA_MAX_FILES	 100	    /* read in all */
+#define HBA_MAX_DEPTH	 10	    /* of includes in includes, PostgreSQL's limit */
+#define HBA_MAX_WORD	 1024	    /* bytes */
+#define HBA_MAX_REGEXES	 1000
+#define HBA_MAX_REGEX	 256 /* bytes of one regular expression */
+#define HBA_MAX_REPEATED 8   /* groups with a + behind them in one of them */
 
 #define HBA_E_INVALID 1
 

@@ -431,23 +431,28 @@ static void serve_block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* Ends what serve_start() began, as far as it came. */
 static void serve_end(struct serve *serve)
 {
+	struct proxy *proxy = serve->proxy;
 	serve_block_signals();
-	for (unsigned i = 0; i < serve->proxy->n_workers; i++) {
-		worker_join(serve->proxy->workers[i]);
+	for (unsigned i = 0; proxy != NULL && i < proxy->n_workers; i++) {
+		worker_join(proxy->workers[i]);
 	}
-	console_stop(serve->console);
+	if (serve->console != NULL) {
+		console_stop(serve->console);
+	}
 	http_close(steal(&serve->http));
 	signals_close(steal(&serve->signals));
 	timer_close(steal(&serve->tick));
-	databases_stop(serve->proxy->databases);
+	if (proxy != NULL) {
+		databases_stop(proxy->databases);
+	}
 	loop_free(serve->loop);
-	proxy_free(serve->proxy);
+	proxy_free(proxy);
 	console_free(serve->console);
 	config_unref(serve->current);
 	config_unref(serve->boot);
-	log_log(NULL, "pgrecall has ended");
 }
 
 int serve_run(const struct options *options, char *const *environment)
@@ -466,9 +471,14 @@ int serve_run(const struct options *options, char *const *environment)
 	}
 	if (r < 0) {
 		log_fatal(NULL, "cannot start: %s", strerror(-r));
+		if (serve.proxy != NULL) {
+			proxy_set_phase(serve.proxy, PROXY_STOPPING);
+		}
+		serve_end(&serve);
 		return OPTIONS_EXIT_INVALID;
 	}
 	loop_run(serve.loop);
 	serve_end(&serve);
+	log_log(NULL, "pgrecall has ended");
 	return OPTIONS_EXIT_OK;
 }

@@ -448,11 +448,14 @@ void hba_lines_fini(struct hba_lines *lines)
 
 /* Regular expressions */
 
-/* What POSIX reads in another way than PostgreSQL, or what may take much memory ({});
+/* What POSIX reads in another way than PostgreSQL, or what may take much memory: {},
+ * and
+ * +, whose operand the C library keeps twice, so n of them around each other 2^n times.
  * NULL: nothing. */
 static const char *hba_regex_trouble(const char *pattern)
 {
 	bool in_brackets = false;
+	unsigned n_repeated = 0;
 	if (strlen(pattern) > HBA_MAX_REGEX) {
 		return "is too long";
 	}
@@ -472,11 +475,18 @@ static const char *hba_regex_trouble(const char *pattern)
 			continue;
 		}
 		in_brackets = *p == '[';
+		n_repeated += *p == ')' && p[1] == '+';
+		if (n_repeated > HBA_MAX_REPEATED) {
+			return "repeats too many groups with +";
+		}
 		if (*p == '{') {
 			return "has a {}, which is not supported";
 		}
 		if (p[1] == '?' && strchr("?*+(", *p) != NULL) {
 			return "has a construct that POSIX does not have";
+		}
+		if ((p[1] == '*' || p[1] == '+') && strchr("?*+", *p) != NULL) {
+			return "has a quantifier behind a quantifier";
 		}
 	}
 	return NULL;

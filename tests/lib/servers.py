@@ -15,15 +15,22 @@ ROOT = Path(__file__).resolve().parents[2]
 PRIVATE_POSTGRES = ROOT / "tests/lib/private-postgres"
 
 
+given_ports = set()
+
+
 def free_port():
-    """A port that no outgoing connection is given meanwhile: from below their range."""
+    """A port that no outgoing connection is given meanwhile, from below their range, and that
+    was not returned before: nobody may listen on it yet."""
     below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         port = random.randrange(below // 2, below)
+        if port in given_ports:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 s.bind(("127.0.0.1", port))
+                given_ports.add(port)
                 return port
 
 

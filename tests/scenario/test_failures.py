@@ -186,3 +186,17 @@ def test_cancel(pgrecall, database):
     answer = client.until("Z")
     assert answer[-2].sqlstate() == "57014" and time.monotonic() - started < 10
     assert client.types(client.query("SELECT 1")) == "TDCZ"
+
+
+@pytest.mark.parametrize("section, name", [("pgrecall", "listen_port"), ("http", "listen")])
+def test_address_in_use(pgrecall, section, name):
+    """A port that is taken ends the start with status 1, the address in the log and nothing leaked."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        value = port if name == "listen_port" else f"127.0.0.1:{port}"
+        proxy = pgrecall(wait=False, **{section: {name: value}})
+        process, proxy.process = proxy.process, None
+        assert process.wait(20) == 1
+    assert str(port) in proxy.log()
+    assert "cannot start" in proxy.log()
+    assert "ERROR" not in proxy.log(), proxy.log()

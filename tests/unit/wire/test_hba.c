@@ -260,6 +260,9 @@ static const struct refusal {
 	{ "local /(a)\\1 all trust", "escape that POSIX does not have" },
 	{ "local /a*? all trust", "construct that POSIX does not have" },
 	{ "local /(?:a) all trust", "construct that POSIX does not have" },
+	{ "local /a++ all trust", "quantifier behind a quantifier" },
+	{ "local /a?* all trust", "quantifier behind a quantifier" },
+	{ "local /(((((((((a)+)+)+)+)+)+)+)+)+ all trust", "too many groups" },
 	{ "local /***=a all trust", "director" },
 	{ "local /a{9999} all trust", "{}" },
 };
