@@ -15,10 +15,7 @@
  * An unknown user gets a mock secret: the same messages with a salt that is always the
  * same for that name, and a refusal at the end that looks like a wrong password's.
  *
- * Passwords are taken as their bytes.  PostgreSQL applies SASLprep, which changes
- * nothing in printable ASCII, and itself uses the bytes when the preparation fails.  A
- * password with characters that SASLprep changes (compatibility forms, decomposed
- * accents) has to be given as a stored secret, which PostgreSQL has prepared. */
+ * Passwords are prepared as clients prepare them: wire/saslprep.h. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -74,8 +71,8 @@ struct scram_secret {
 int scram_secret_parse(struct span text, struct scram_secret *out) MUST_CHECK;
 /* Writes that form. */
 void scram_secret_format(const struct scram_secret *secret, struct buf *out);
-/* From a plain password, with a random salt.  ITERATIONS 1 to SCRAM_ITERATIONS_MAX.  0
- * or -EIO when the crypto library failed.  Milliseconds of work. */
+/* From a plain password, with a random salt.  ITERATIONS 1 to SCRAM_ITERATIONS_MAX.
+ * 0, -EIO when the crypto library failed, or -ENOMEM.  Milliseconds of work. */
 int scram_secret_derive(struct span password, uint32_t iterations,
 			struct scram_secret *out) MUST_CHECK;
 /* The same with a given salt of 1 to SCRAM_SALT_MAX bytes. */

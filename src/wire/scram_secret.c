@@ -10,8 +10,10 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <stdlib.h>
 
 #include "wire/base64.h"
+#include "wire/saslprep.h"
 #include "wire/scram.h"
 
 static const struct span scram_prefix = SPAN_LIT(SCRAM_MECHANISM "$");
@@ -103,6 +105,23 @@ static bool scram_hmac(const uint8_t key[SCRAM_KEY_LEN], struct span text,
 	       NULL;
 }
 
+/* The keys of a PASSWORD that is prepared. */
+static int scram_derive_keys(struct span password, struct scram_secret *out)
+{
+	const char *text = password.n == 0 ? "" : (const char *)password.p;
+	uint8_t salted[SCRAM_KEY_LEN];
+	uint8_t client_key[SCRAM_KEY_LEN];
+	bool done = PKCS5_PBKDF2_HMAC(text, (int)password.n, out->salt,
+				      (int)out->salt_len, (int)out->iterations,
+				      EVP_sha256(), SCRAM_KEY_LEN, salted) == 1 &&
+		    scram_hmac(salted, SPAN_LIT("Client Key"), client_key) &&
+		    scram_hmac(salted, SPAN_LIT("Server Key"), out->server_key) &&
+		    SHA256(client_key, SCRAM_KEY_LEN, out->stored_key) != NULL;
+	OPENSSL_cleanse(salted, sizeof(salted));
+	OPENSSL_cleanse(client_key, sizeof(client_key));
+	return done ? 0 : -EIO;
+}
+
 int scram_secret_derive_salted(struct span password, struct span salt,
 			       uint32_t iterations, struct scram_secret *out)
 {
@@ -114,21 +133,20 @@ int scram_secret_derive_salted(struct span password, struct span salt,
 		.salt_len = (uint32_t)salt.n,
 	};
 	memcpy(out->salt, salt.p, salt.n);
-	const char *text = password.n == 0 ? "" : (const char *)password.p;
-	uint8_t salted[SCRAM_KEY_LEN];
-	uint8_t client_key[SCRAM_KEY_LEN];
-	bool done = PKCS5_PBKDF2_HMAC(text, (int)password.n, out->salt, (int)salt.n,
-				      (int)iterations, EVP_sha256(), SCRAM_KEY_LEN,
-				      salted) == 1 &&
-		    scram_hmac(salted, SPAN_LIT("Client Key"), client_key) &&
-		    scram_hmac(salted, SPAN_LIT("Server Key"), out->server_key) &&
-		    SHA256(client_key, SCRAM_KEY_LEN, out->stored_key) != NULL;
-	OPENSSL_cleanse(salted, sizeof(salted));
-	OPENSSL_cleanse(client_key, sizeof(client_key));
-	if (!done) {
+	struct span prepared;
+	void *owned;
+	int r = saslprep(password, &prepared, &owned);
+	if (r == 0) {
+		r = scram_derive_keys(prepared, out);
+	}
+	if (owned != NULL) {
+		OPENSSL_cleanse(owned, prepared.n);
+		free(owned);
+	}
+	if (r < 0) {
 		scram_secret_wipe(out);
 	}
-	return done ? 0 : -EIO;
+	return r;
 }
 
 int scram_secret_derive(struct span password, uint32_t iterations,

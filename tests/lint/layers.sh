@@ -23,7 +23,8 @@ done < <(git ls-files 'src/*.[ch]' 'include/*.h' | xargs -r grep -nE '^#\s*inclu
 
 # One library, one door: its header is included in these places alone.
 declare -A door=([pg_query]='^src/sql/' [llhttp]='^src/admin/http_parse' [hiredis]='^src/cache/redis'
-	[ini_config]='^src/base/' [lz4]='^src/cache/' [jansson]='^src/(base/log|admin/)')
+	[ini_config]='^src/base/' [lz4]='^src/cache/' [stringprep]='^src/wire/saslprep'
+	[jansson]='^src/(base/log|admin/)')
 for library in "${!door[@]}"; do
 	users=$(git ls-files 'src/*.[ch]' 'include/*.h' |
 		xargs -r grep -lE "^#\s*include <([a-z_]+/)?${library}[._/a-z]*>" | grep -vE "${door[$library]}" || true)
