@@ -75,7 +75,10 @@ static struct span probe_value(struct reader *r)
 void server_probe_row(struct server *server, struct span body)
 {
 	struct reader r = reader_make(body);
-	if (reader_u16(&r) != 2) {
+	/* one that a client has changed tells that it works; what it says of settings
+	 * is not what new connections begin with */
+	bool is_changed = server->context != NULL && server->context->n > 0;
+	if (reader_u16(&r) != 2 || is_changed) {
 		return;
 	}
 	struct span pid = probe_value(&r);
@@ -97,6 +100,9 @@ void server_probe_done(struct server *server, bool failed)
 	struct pool_shared *shared = server->pool->shared;
 	if (failed || server->context == NULL) {
 		server_close(server, SERVER_CLOSE_RESET_FAILED);
+		return;
+	}
+	if (server->context->n > 0) {
 		return;
 	}
 	pthread_mutex_lock(&shared->lock);

@@ -302,3 +302,19 @@ def test_a_pin_that_comes_behind_the_question(pgrecall, database):
             two.query("BEGIN")  # takes the connection, if it was given back
             assert value(one, "SELECT * FROM v") == "7"
             two.query("ROLLBACK")
+
+
+def test_a_check_of_an_idle_connection_takes_nobodys_settings(pgrecall, database):
+    """What a client has set is not what others begin with, also when the connection is asked
+    after a while whether it still works."""
+    proxy = pgrecall(pgrecall={"server_check_delay": "5ms", "workers": 1})
+    pids = set()
+    for zone in (b"Asia/Tokyo", b"UTC", b"Asia/Tokyo"):
+        with proxy.connect(database.name) as conn:
+            if zone != b"UTC":
+                conn.query(f"SET TimeZone = '{zone.decode()}'")
+            row = conn.query("SELECT current_setting('TimeZone'), pg_backend_pid()")[1].values()
+            assert row[0] == zone
+            pids.add(row[1])
+        time.sleep(0.05)  # longer than server_check_delay
+    assert len(pids) == 1
