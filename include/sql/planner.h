@@ -3,11 +3,12 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* The door to the SQL layer: text in, plan out.  One planner per worker: it is not
- * locked. A text goes through the scanner (constants become $n), the shape is looked
- * up, and only a shape never seen under this search path and catalogue is parsed
- * (libpg_query, 5 to 50 microseconds) and resolved.  Bounded: least recently used
- * shapes go first. */
+ * locked. A text that has come before is found by its hash.  Others go through the
+ * scanner (constants become $n), the shape is looked up, and only a shape never seen
+ * under this search path and catalogue is parsed (libpg_query, 5 to 50 microseconds)
+ * and resolved.  Bounded: least recently used shapes go first. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,8 +42,9 @@ struct planned {
 	struct plan *plan; /* borrowed from the planner: plan_ref() to keep it */
 	const struct constant *consts;
 	size_t n_consts;
-	struct span
-	    shape; /* the text with constants as $n and comments and space folded */
+	/* the text with constants as $n and comments and space folded; where
+	 * planner_has_comment() is false it may be the text itself */
+	struct span shape;
 };
 
 /* Called once for each new plan of kind PLAN_READ, to set rule, ttl_s and max_size. */
@@ -60,6 +62,8 @@ void planner_flush(struct planner *planner);
  * one without a statement PLAN_OTHER with bypass NOT_SELECT. */
 void planner_plan(struct planner *planner, struct span text,
 		  const struct planner_session *session, struct planned *out);
+/* Whether a comment may be in TEXT: two bytes that could begin one are. */
+bool planner_has_comment(struct span text);
 /* Counters for the metrics: texts seen, shapes parsed, nanoseconds spent parsing. */
 struct planner_counts {
 	uint64_t texts;

@@ -46,7 +46,9 @@ struct context {
 	struct context *cache; /* its cache part: itself, or another one it holds */
 	const char *database;
 	const char *user;
-	const char *base; /* "name=value" lines of the server's own settings */
+	const char *base;	  /* "name=value" lines of the server's own settings */
+	struct span current_user; /* the role or session_authorization, else user */
+	struct span search_path;  /* p is NULL: not known */
 	unsigned n;
 	struct context_setting at[CONTEXT_MAX_SETTINGS];
 	size_t text_len;

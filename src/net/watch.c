@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "net/loop.h"
 
 _Static_assert(WATCH_READ == UV_READABLE && WATCH_WRITE == UV_WRITABLE &&
@@ -48,7 +49,9 @@ static void watch_on_poll(uv_poll_t *poll, int status, int events)
 		events = watch->events;
 		watch->events = 0;
 	}
+	clock_event_begin();
 	watch->fn(watch->arg, events, status);
+	clock_event_end();
 }
 
 void watch_set(struct watch *watch, int events)

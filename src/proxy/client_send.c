@@ -275,7 +275,7 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 		.kind = kind, .flags = flags, .query = query, .commit = commit
 	};
 	if (server->owed.n == 0) {
-		server->query_sent_ns = query ? query->start_ns : clock_now_ns();
+		server->query_sent_ns = query ? query->start_ns : clock_event_ns();
 		if (client->session.tx_status == 'I' && !server->unsynced) {
 			client->tx_since_ns = server->query_sent_ns;
 		}

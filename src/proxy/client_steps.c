@@ -203,7 +203,7 @@ static size_t client_query(struct client *client, struct span in,
 				  "invalid message format");
 		return 0;
 	}
-	uint64_t start = clock_now_ns();
+	uint64_t start = clock_event_ns();
 	enum found found = FOUND_MISS;
 	if (client->server == NULL || client->server->owed.n == 0) {
 		found = client_find(client, &request, &entry, &fill, &route);

@@ -98,7 +98,7 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 	struct store_fill fill;
 	struct entry *entry;
 	uint8_t route;
-	uint64_t start = clock_now_ns();
+	uint64_t start = clock_event_ns();
 	enum found found = client_find(client, &request, &entry, &fill, &route);
 	if (found == FOUND_WAITS) {
 		return 0;

@@ -76,7 +76,7 @@ void server_item_done(struct walk *walk)
 		}
 		query_finish(server_worker(server), item.query);
 	}
-	server->query_sent_ns = clock_now_ns();
+	server->query_sent_ns = clock_event_ns();
 }
 
 void server_send_replies(struct walk *walk, size_t frame_size)

@@ -28,11 +28,28 @@
 /* The table holds so many bytes times max_shapes. */
 #define PLANNER_BYTES_PER_SHAPE 4096U
 
+#define PLANNER_MAX_TEXTS   1024U /* slots of the table of texts */
+#define PLANNER_TEXT_CONSTS 8U	  /* constants that a text in it may have */
+
 struct planner_entry {
 	struct dlist lru;	    /* in planner.lru, most recently used first */
 	struct planner_entry *next; /* in the bucket */
 	XXH128_hash_t hash;
 	struct plan *plan; /* one reference */
+};
+
+/* A text that came twice in a row into this slot: its plan and where its constants are,
+ * so that it need not be scanned.  The hash stands for the bytes of the text and for
+ * all that a plan depends on. */
+struct planner_text {
+	XXH128_hash_t hash;
+	uint64_t seen;	   /* the low half of the hash that was last here */
+	struct plan *plan; /* one reference; NULL: the slot is empty */
+	uint32_t n_consts;
+	struct {
+		uint32_t at; /* in the text */
+		uint32_t n;
+	} consts[PLANNER_TEXT_CONSTS];
 };
 
 struct planner {
@@ -49,6 +66,9 @@ struct planner {
 	struct plan *unparsed; /* for when there is no memory for anything else */
 	struct scan scan;
 	struct plan_maker *maker; /* owned */
+	size_t n_texts;
+	struct planner_text *texts;			  /* owned */
+	struct constant text_consts[PLANNER_TEXT_CONSTS]; /* of the text last found */
 };
 
 int planner_new(size_t max_shapes, size_t max_text, planner_rules_fn rules,
@@ -78,9 +98,12 @@ int planner_new(size_t max_shapes, size_t max_text, planner_rules_fn rules,
 			      .hint_ttl_s = -1,
 			      .rule = -1 };
 	planner->unparsed = plan_freeze(&draft);
+	planner->n_texts =
+	    n_buckets < PLANNER_MAX_TEXTS ? n_buckets : PLANNER_MAX_TEXTS;
+	planner->texts = calloc(planner->n_texts, sizeof(struct planner_text));
 	if (getrandom(&planner->seed, sizeof(planner->seed), 0) < 0 ||
 	    planner->buckets == NULL || planner->unparsed == NULL ||
-	    plan_maker_new(max_text, &planner->maker) != 0) {
+	    planner->texts == NULL || plan_maker_new(max_text, &planner->maker) != 0) {
 		planner_free(planner);
 		return -ENOMEM;
 	}
@@ -120,6 +143,9 @@ static void planner_drop(struct planner *planner, struct planner_entry *entry)
 void planner_flush(struct planner *planner)
 {
 	require(planner != NULL);
+	for (size_t i = 0; planner->texts != NULL && i < planner->n_texts; i++) {
+		plan_unref(steal(&planner->texts[i].plan));
+	}
 	dlist_each (l, next, &planner->lru) {
 		planner_drop(planner, container_of(l, struct planner_entry, lru));
 	}
@@ -134,6 +160,7 @@ void planner_free(struct planner *planner)
 	plan_maker_free(planner->maker);
 	plan_unref(planner->unparsed);
 	scan_fini(&planner->scan);
+	free(planner->texts);
 	free(planner->buckets);
 	free(planner);
 }
@@ -191,17 +218,22 @@ struct planner_key {
 	uint64_t consts; /* hash of the constants, 0: they do not matter */
 };
 
-static XXH128_hash_t planner_hash(const struct planner *planner,
-				  const struct planner_session *session,
-				  struct span text, bool with_consts)
+static struct planner_key planner_key(const struct planner *planner,
+				      const struct planner_session *session)
 {
-	const struct scan *scan = &planner->scan;
 	struct planner_key key = { .seed = planner->seed, .path_id = session->path_id };
 	if (session->catalog != NULL) {
 		key.has_catalog = 1;
 		key.catalog_version = catalog_version(session->catalog);
 		key.db_tag = catalog_db_tag(session->catalog);
 	}
+	return key;
+}
+
+static XXH128_hash_t planner_hash(const struct planner *planner, struct planner_key key,
+				  struct span text, bool with_consts)
+{
+	const struct scan *scan = &planner->scan;
 	if (scan->hint.n > 0) {
 		key.hint =
 		    XXH3_64bits_withSeed(scan->hint.p, scan->hint.n, planner->seed);
@@ -211,6 +243,66 @@ static XXH128_hash_t planner_hash(const struct planner *planner,
 	}
 	uint64_t seed = XXH3_64bits(&key, sizeof(key));
 	return XXH3_128bits_withSeed(scan->shape.data, scan->shape.len, seed);
+}
+
+/* Texts */
+
+bool planner_has_comment(struct span text)
+{
+	static const char pairs[] = { '/', '*', '-', '-' };
+	for (size_t i = 0; i < sizeof(pairs); i += 2) {
+		const uint8_t *p = text.p;
+		const uint8_t *end = p + text.n;
+		/* memchr() looks at 32 bytes at a time, memmem() at one */
+		while (end - p >= 2 &&
+		       (p = memchr(p, pairs[i], (size_t)(end - p - 1))) != NULL) {
+			if (p[1] == pairs[i + 1]) {
+				return true;
+			}
+			p++;
+		}
+	}
+	return false;
+}
+
+static bool planner_find_text(struct planner *planner, const struct planner_text *slot,
+			      struct span text, struct planned *out)
+{
+	if (slot->plan == NULL) {
+		return false;
+	}
+	for (size_t i = 0; i < slot->n_consts; i++) {
+		planner->text_consts[i].raw =
+		    span_make(text.p + slot->consts[i].at, slot->consts[i].n);
+	}
+	out->plan = slot->plan;
+	out->consts = planner->text_consts;
+	out->n_consts = slot->n_consts;
+	return true;
+}
+
+/* A text with a comment is not kept: its shape may be asked for; nor is a large plan,
+ * which would outlive its place in the table of plans. */
+static void planner_keep_text(struct planner_text *slot, XXH128_hash_t hash,
+			      struct span text, const struct planned *planned)
+{
+	if (slot->seen != hash.low64) {
+		slot->seen = hash.low64;
+		return;
+	}
+	if (planned->n_consts > PLANNER_TEXT_CONSTS || planner_has_comment(text) ||
+	    planner_cost(planned->plan) > PLANNER_BYTES_PER_SHAPE) {
+		return;
+	}
+	plan_unref(slot->plan);
+	slot->plan = plan_ref(planned->plan);
+	slot->hash = hash;
+	slot->n_consts = (uint32_t)planned->n_consts;
+	for (size_t i = 0; i < planned->n_consts; i++) {
+		struct span raw = planned->consts[i].raw;
+		slot->consts[i].at = (uint32_t)(raw.p - text.p);
+		slot->consts[i].n = (uint32_t)raw.n;
+	}
 }
 
 /* Makes the plan of a text that was not found, and keeps it. */
@@ -231,28 +323,49 @@ static struct plan *planner_make(struct planner *planner, struct span text,
 	return planner_keep(planner, under, plan) ? plan : planner->unparsed;
 }
 
+static struct plan *planner_plan_scanned(struct planner *planner,
+					 const struct planner_key *key,
+					 struct span text,
+					 const struct planner_session *session)
+{
+	bool is_exact = planner->scan.exact;
+	XXH128_hash_t hash = planner_hash(planner, *key, text, is_exact);
+	struct plan *plan = planner_find(planner, hash);
+	if (plan != NULL) {
+		return plan;
+	}
+	XXH128_hash_t exact = planner_hash(planner, *key, text, true);
+	plan = is_exact ? NULL : planner_find(planner, exact);
+	return plan != NULL ? plan : planner_make(planner, text, session, hash, exact);
+}
+
 void planner_plan(struct planner *planner, struct span text,
 		  const struct planner_session *session, struct planned *out)
 {
 	require(planner != NULL && session != NULL && out != NULL);
-	struct scan *scan = &planner->scan;
 	planner->counts.texts++;
 	*out = (struct planned){ .plan = planner->unparsed, .shape = text };
-	if (text.n > planner->max_text || scan_text(scan, text) != 0) {
+	if (text.n > planner->max_text) {
+		return;
+	}
+	struct planner_key key = planner_key(planner, session);
+	XXH128_hash_t hash =
+	    XXH3_128bits_withSeed(text.p, text.n, XXH3_64bits(&key, sizeof(key)));
+	struct planner_text *slot =
+	    &planner->texts[hash.high64 & (planner->n_texts - 1)];
+	if (XXH128_isEqual(slot->hash, hash) &&
+	    planner_find_text(planner, slot, text, out)) {
+		return;
+	}
+	struct scan *scan = &planner->scan;
+	if (scan_text(scan, text) != 0) {
 		return;
 	}
 	out->consts = scan->consts;
 	out->n_consts = scan->n_consts;
 	out->shape = buf_span(&scan->shape);
-	XXH128_hash_t hash = planner_hash(planner, session, text, scan->exact);
-	out->plan = planner_find(planner, hash);
-	if (out->plan == NULL) {
-		XXH128_hash_t exact = planner_hash(planner, session, text, true);
-		out->plan = scan->exact ? NULL : planner_find(planner, exact);
-		if (out->plan == NULL) {
-			out->plan = planner_make(planner, text, session, hash, exact);
-		}
-	}
+	out->plan = planner_plan_scanned(planner, &key, text, session);
+	planner_keep_text(slot, hash, text, out);
 }
 
 void planner_counts(const struct planner *planner, struct planner_counts *out)

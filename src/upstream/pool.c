@@ -94,7 +94,7 @@ static struct server *pool_pick(struct pool *pool)
 	uint64_t now = 0;
 	while ((l = dlist_head(&pool->idle)) != NULL) {
 		struct server *server = container_of(l, struct server, link);
-		now = now ? now : clock_now_ns();
+		now = now ? now : clock_event_ns();
 		if (now - server->idle_since_ns > POOL_PEEK_AFTER_NS &&
 		    stream_is_stirred(&server->stream)) {
 			server_close(server, SERVER_CLOSE_CHECK_FAILED);
@@ -199,7 +199,7 @@ void pool_hand_over(struct loop_task *task)
 void pool_give(struct pool *pool, struct server *server)
 {
 	require(server_is_clean(server) && server->client == NULL);
-	uint64_t now = clock_now_ns();
+	uint64_t now = clock_event_ns();
 	server->idle_since_ns = now;
 	unsigned max =
 	    atomic_load(&pool->shared->max) + atomic_load(&pool->shared->reserve);

@@ -115,7 +115,7 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 	server->socket = socket;
 	server->tx_status = 'I';
 	server->pid = server_socket_pid(socket);
-	server->idle_since_ns = clock_now_ns();
+	server->idle_since_ns = clock_event_ns();
 	server->opened_us = clock_wall_us();
 	/* up to a tenth earlier, so that connections opened together end apart (T-93);
 	 * 0: every connection is used once */

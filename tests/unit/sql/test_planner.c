@@ -5,6 +5,7 @@
  * may never be for another. */
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,71 @@ Test(planner, one_parse_for_a_shape)
 	cr_expect_eq(counts().parses, 6);
 	cr_expect_eq(counts().texts, 9);
 	cr_expect_eq(counts().shapes, 6);
+	unmake();
+}
+
+/* From the third time on a text is found by its hash. */
+Test(planner, text_that_comes_again)
+{
+	make(100, NULL, NULL);
+	char one[] = "SELECT 'y', b FROM plain WHERE c = 'z' AND a = 44";
+	char two[sizeof(one)];
+	memcpy(two, one, sizeof(one));
+	struct plan *first = plan(one).plan;
+	for (int i = 0; i < 4; i++) {
+		struct planned p = plan(i % 2 == 0 ? two : one);
+		cr_expect_eq(p.plan, first);
+		cr_expect_eq(p.n_consts, 3);
+		cr_expect(span_eq_str(p.consts[1].raw, "'z'"));
+		/* in the bytes of this request, not of the one that was kept */
+		const char *text = i % 2 == 0 ? two : one;
+		cr_expect_eq((const char *)p.consts[2].raw.p, text + sizeof(one) - 3);
+	}
+	/* what a plan depends on besides the text */
+	session.path_id = 2;
+	cr_expect_neq(plan(one).plan, first);
+	session.path_id = 1;
+	cr_expect_eq(plan(one).plan, first);
+	session.catalog = NULL;
+	cr_expect_neq(plan(one).plan, first);
+	session.catalog = catalog;
+	planner_flush(planner);
+	cr_expect_eq(counts().shapes, 0);
+	cr_expect_eq(plan(one).plan->kind, PLAN_READ);
+	cr_expect_eq(counts().shapes, 1);
+	unmake();
+}
+
+/* The shape is asked for when there is a comment; a text with more constants than a
+ * slot has room for is scanned each time. */
+Test(planner, text_that_is_always_scanned)
+{
+	make(100, NULL, NULL);
+	for (int i = 0; i < 4; i++) {
+		struct planned p = plan("SELECT  b FROM plain /* 1 */ WHERE a = 1");
+		cr_expect(memmem(p.shape.p, p.shape.n, "/*", 2) == NULL);
+		p = plan("SELECT 1,2,3,4,5,6,7,8,9,10 FROM plain");
+		cr_expect_eq(p.n_consts, 10);
+		cr_expect(span_eq_str(p.consts[9].raw, "10"));
+	}
+	unmake();
+}
+
+/* More texts than slots: each is still planned as itself. */
+Test(planner, many_texts_share_the_slots)
+{
+	make(100, NULL, NULL);
+	char text[64];
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 5000; i++) {
+			int n = snprintf(text, sizeof(text), "SELECT %d FROM plain", i);
+			struct planned p = plan(text);
+			cr_assert_eq(p.n_consts, 1);
+			cr_assert_eq(p.consts[0].raw.n, (size_t)n - 18);
+			cr_assert_eq((const char *)p.consts[0].raw.p, text + 7);
+		}
+	}
+	cr_expect_eq(counts().parses, 1);
 	unmake();
 }
 
@@ -155,7 +221,7 @@ Test(planner, least_recently_used_goes_first)
 	cr_expect_eq(counts().evictions, 1);
 	(void)plan(texts[0]);
 	cr_expect_eq(counts().parses, 5);
-	(void)plan(texts[1]);
+	(void)plan("SELECT b  FROM plain"); /* another text of the shape of texts[1] */
 	cr_expect_eq(counts().parses, 6);
 	/* A plan outlives its place in the table. */
 	planner_flush(planner);
