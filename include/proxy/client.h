@@ -20,6 +20,7 @@
 #include "proxy/session.h"
 #include "upstream/pool.h"
 
+struct cancel_order;
 struct console_session;
 struct database;
 struct entry;
@@ -95,14 +96,15 @@ struct client {
 	uint8_t pins_told;	/* pins that the metrics know of */
 	bool is_stale;	     /* the message at hand is to be looked at again, at once */
 	bool settings_wait;  /* paused until the server has taken its settings */
-	bool cancel_late;    /* cancelled while its settings were being set */
 	bool told_fatal;     /* a FATAL error has been passed on */
 	bool groups_ok;	     /* since settings are pending: a group succeeded, ... */
 	bool groups_failed;  /* ... a group failed */
 	uint32_t cancel_pid; /* as the client was told */
-	uint32_t cancel_slot;	/* in the table of cancel keys */
-	bool has_cancel;	/* cancel_pid is registered */
-	uint64_t accepted_us;	/* since 1970 */
+	uint32_t cancel_slot;		   /* in the table of cancel keys */
+	bool has_cancel;		   /* cancel_pid is registered */
+	struct cancel_order *cancel_order; /* it has asked to cancel; or NULL */
+	struct dlist late_cancels; /* struct cancel_order: see cancel_settled() */
+	uint64_t accepted_us;	   /* since 1970 */
 	uint64_t since_ns;	/* accepted; then: last change of state, or message */
 	uint64_t wait_limit_ns; /* how long the wait at hand may take; 0: for ever */
 	uint64_t tx_since_ns;	/* when the open transaction began */

@@ -27,7 +27,9 @@ void client_granted(struct pool_waiter *waiter, struct server *server,
 void client_wait_expired(struct client *client);
 /* Its user has cancelled the wait. */
 void client_wait_cancelled(struct client *client);
-/* Its user has cancelled the message that waits for the session's settings. */
+/* The same while it waits for Redis. */
+void client_lookup_cancelled(struct client *client);
+/* Its user has cancelled the message at hand, which waits for something else. */
 void client_cancel_next(struct client *client);
 /* The peers keep up again: goes on taking messages. */
 void client_unblock(struct client *client);

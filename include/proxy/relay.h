@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/dlist.h"
 #include "base/span.h"
 
 struct client;
@@ -52,8 +53,9 @@ void relay_close(struct relay *relay);
 size_t relay_take(struct relay *relay, struct span in);
 /* The client has room again. */
 void relay_resume_reading(struct relay *relay);
-/* Cancels what the server runs. */
-void relay_cancel(struct relay *relay);
+/* Cancels what the server runs.  ORDERS (proxy/cancel.h) that have to wait for that are
+ * taken out of their list. */
+void relay_cancel(struct relay *relay, struct dlist *orders);
 /* What the server said at login. */
 const struct server_socket *relay_socket(const struct relay *relay);
 /* The server's process id, or 0 when it is not known to be the true one. */

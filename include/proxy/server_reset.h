@@ -17,7 +17,5 @@ struct worker;
 void server_probe(struct server *server);
 void server_probe_row(struct server *server, struct span body);
 void server_probe_done(struct server *server, bool failed);
-/* The connection closes: a cancel request under way forgets it. */
-void server_reset_forget(struct server *server);
 /* On each tick: closes connections of the worker whose reset takes too long. */
 void server_reset_tick(struct worker *worker);

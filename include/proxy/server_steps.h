@@ -17,6 +17,3 @@ extern const struct upstream_ops server_ops;
 void server_reset(struct server *server);
 /* Goes on reading after the client was too slow. */
 void server_resume_reading(struct server *server);
-/* Asks PostgreSQL to cancel what the connection runs.  It is not used for anybody else
- * until the request is done. */
-void server_cancel(struct server *server);

@@ -105,7 +105,7 @@ CONFIG(DURATION, "pgrecall", "server_check_delay", server_check_delay_ms, "30s",
 CONFIG(STRING, "pgrecall", "server_reset_query", server_reset_query, "DISCARD ALL", 0, 4096, NONE, CF_RELOAD,
        "Sent when a client leaves a server connection whose session may have been changed; empty means DISCARD ALL.")
 CONFIG(DURATION, "pgrecall", "cancel_wait_timeout", cancel_wait_timeout_ms, "10s", 0, CONFIG_YEAR, S, CF_RELOAD,
-       "How long a server connection may take to become usable again when its client has left; 0 means for ever.")
+       "How long a server connection may take to become usable again when its client has left, and a cancel request to be answered; 0 means for ever.")
 CONFIG(INT, "pgrecall", "max_prepared_statements", max_prepared_statements, "200", 1, 100000, NONE, CF_RELOAD,
        "Prepared statements kept on one server connection; the least recently used go first.")
 CONFIG(INT, "pgrecall", "max_client_prepared_statements", max_client_prepared_statements, "5000", 1, 1000000, NONE, CF_RELOAD,

@@ -23,7 +23,7 @@
 #include "upstream/owed.h"
 #include "upstream/prepared.h"
 
-struct cancel_request;
+struct cancel_flight;
 struct client;
 struct context;
 struct pool;
@@ -95,7 +95,7 @@ struct server {
 	uint64_t opened_us;	       /* since 1970 */
 	uint64_t query_sent_ns;	       /* when the oldest owed item was sent */
 	struct token_wait *token_wait; /* a commit waits for Redis; or NULL */
-	struct cancel_request *cancel; /* under way, or NULL */
+	struct cancel_flight *cancel;  /* a request under way, or NULL */
 	uint64_t reset_since_ns;       /* when nobody was bound any more */
 	bool reset_sent;	       /* the reset query is among what is owed */
 	struct loop_task free_task;

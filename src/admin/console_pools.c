@@ -10,6 +10,7 @@
 #include "console_pools_priv.h"
 #include "console_priv.h"
 #include "proxy/client.h"
+#include "proxy/server_cancel.h"
 #include "proxy/worker.h"
 #include "upstream/gates.h"
 #include "upstream/pool.h"
@@ -54,6 +55,9 @@ static void console_add_pool(struct console_pool *to, const struct pool *pool)
 	dlist_each (l, tmp, &pool->busy) {
 		const struct server *server = container_of(l, struct server, link);
 		to->n_cancel += server->cancel != NULL ? 1 : 0;
+		to->n_held += server->cancel != NULL && server->client == NULL ? 1 : 0;
+		to->n_asking += server_cancel_orders(server);
+		to->n_asking_next += server_cancel_orders_next(server);
 		if (server->state == SERVER_RESET || server->client == NULL) {
 			to->n_tested++;
 		} else {
@@ -134,11 +138,11 @@ static enum console_outcome console_pools_finish(struct console_job *job)
 		console_text(rows, pool->shared->user);
 		console_number(rows, pool->n_clients);
 		console_number(rows, pool->n_waiting);
-		console_number(rows, pool->n_cancel);
-		console_number(rows, 0); /* cancel requests do not wait */
+		console_number(rows, pool->n_asking);
+		console_number(rows, pool->n_asking_next);
 		console_number(rows, pool->n_active);
 		console_number(rows, pool->n_cancel);
-		console_number(rows, pool->n_cancel);
+		console_number(rows, pool->n_held);
 		console_number(rows, pool->n_idle);
 		console_number(rows, 0); /* idle ones are checked when taken */
 		console_number(rows, pool->n_tested);

@@ -20,8 +20,11 @@ struct console_pool {
 	unsigned n_idle;
 	unsigned n_tested;
 	unsigned n_login;
-	unsigned n_cancel;
-	uint64_t oldest_ns; /* since when the first waits; 0: nobody does */
+	unsigned n_cancel;	/* with a cancel request under way, */
+	unsigned n_held;	/* that keeps others away */
+	unsigned n_asking;	/* cancel requests of clients that wait for that */
+	unsigned n_asking_next; /* the same, for the one after it */
+	uint64_t oldest_ns;	/* since when the first waits; 0: nobody does */
 };
 
 struct console_pools {

@@ -3,187 +3,227 @@
 
 #include "proxy/cancel.h"
 
-#include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "net/loop.h"
+#include "proxy/cancel_table.h"
 #include "proxy/client.h"
+#include "proxy/client_find.h"
+#include "proxy/client_listen.h"
 #include "proxy/client_steps.h"
 #include "proxy/proxy.h"
 #include "proxy/relay.h"
-#include "proxy/server_steps.h"
+#include "proxy/server_cancel.h"
 #include "proxy/worker.h"
 #include "upstream/server.h"
-#include "wire/startup.h"
-
-/* Beyond the process ids of any system: pg_terminate_backend() of such a one hits
- * nobody. */
-#define CANCEL_FIRST_PID (1U << 24)
-
-struct cancel_slot {
-	struct client *client; /* NULL: free */
-	struct worker *worker;
-	uint64_t client_id;
-	uint32_t pid;  /* as the client was told */
-	uint32_t next; /* free list */
-	uint8_t key[STARTUP_OUR_KEY_MAX];
-	uint8_t key_len;
-};
-
-struct cancel_table {
-	pthread_mutex_t lock;
-	uint32_t n;
-	uint32_t free; /* index, n at the end */
-	struct cancel_slot slots[];
-};
-
-int cancel_table_new(unsigned max, struct cancel_table **out)
-{
-	struct cancel_table *table =
-	    calloc(1, sizeof(*table) + max * sizeof(table->slots[0]));
-	if (table == NULL) {
-		return -ENOMEM;
-	}
-	pthread_mutex_init(&table->lock, NULL);
-	table->n = max;
-	for (uint32_t i = 0; i < max; i++) {
-		table->slots[i].next = i + 1;
-	}
-	*out = table;
-	return 0;
-}
-
-void cancel_table_free(struct cancel_table *table)
-{
-	if (table != NULL) {
-		pthread_mutex_destroy(&table->lock);
-		free(table);
-	}
-}
 
 bool cancel_register(struct client *client, uint32_t pid, uint8_t *key, size_t key_len)
 {
-	struct cancel_table *table = client->worker->proxy->cancels;
-	require(key_len <= STARTUP_OUR_KEY_MAX);
-	if (RAND_bytes(key, (int)key_len) != 1) {
-		return false;
-	}
-	pthread_mutex_lock(&table->lock);
-	uint32_t i = table->free;
-	bool ok = i < table->n;
-	if (ok) {
-		struct cancel_slot *slot = &table->slots[i];
-		table->free = slot->next;
-		slot->client = client;
-		slot->worker = client->worker;
-		slot->client_id = client->id;
-		memcpy(slot->key, key, key_len);
-		slot->key_len = (uint8_t)key_len;
-		slot->pid = pid ? pid : CANCEL_FIRST_PID + i;
-		client->cancel_pid = slot->pid;
-		client->cancel_slot = i;
-		client->has_cancel = true;
-	}
-	pthread_mutex_unlock(&table->lock);
-	return ok;
+	struct cancel_target target = { .worker = client->worker,
+					.client_id = client->id };
+	client->has_cancel = cancel_table_add(client->worker->proxy->cancels, client,
+					      &target, &pid, key, key_len);
+	client->cancel_pid = pid;
+	client->cancel_slot = target.slot;
+	return client->has_cancel;
 }
 
 void cancel_forget(struct client *client)
 {
-	if (!client->has_cancel) {
-		return;
+	if (client->has_cancel) {
+		client->has_cancel = false;
+		cancel_table_remove(client->worker->proxy->cancels,
+				    client->cancel_slot);
 	}
-	struct cancel_table *table = client->worker->proxy->cancels;
-	uint32_t i = client->cancel_slot;
-	client->has_cancel = false;
-	pthread_mutex_lock(&table->lock);
-	table->slots[i].client = NULL;
-	table->slots[i].next = table->free;
-	table->free = i;
-	pthread_mutex_unlock(&table->lock);
 }
 
-struct cancel_order { /* on its way to the client's worker */
-	struct worker *worker;
-	uint32_t slot;
-	uint64_t client_id;
+/* Orders: a request on its way to the client's worker, there, and on its way back */
+
+struct cancel_order {
+	struct dlist link; /* what it waits for; of the client's worker */
+	atomic_uint refs;  /* of the asker, and of the way */
+	struct worker *from;
+	struct client *asker; /* on FROM only; NULL: gone */
+	struct cancel_target to;
 };
 
-/* While the server takes the client's settings its query is not there yet: that is what
- * is cancelled, as soon as they are in force (T-27). */
-static void cancel_bound(struct client *client)
+static void cancel_order_unref(struct cancel_order *order)
 {
-	if (owed_head(&client->server->owed)->flags & OWED_SETTINGS) {
-		client->cancel_late = true;
-	} else {
-		server_cancel(client->server);
+	if (atomic_fetch_sub(&order->refs, 1) == 1) {
+		free(order);
 	}
 }
 
-/* On the client's own worker: the client may be gone by now, or do something else; then
- * the request has come too late and does nothing. */
-static void cancel_arrives(void *arg)
+/* On the asker's worker. */
+static void cancel_answers(void *arg)
 {
-	struct cancel_order order = *(struct cancel_order *)arg;
-	free(arg);
-	struct cancel_table *table = order.worker->proxy->cancels;
-	pthread_mutex_lock(&table->lock);
-	struct cancel_slot *slot = &table->slots[order.slot];
-	struct client *client = slot->client;
-	bool same = client != NULL && slot->client_id == order.client_id;
-	pthread_mutex_unlock(&table->lock);
-	if (!same) {
-		return;
+	struct cancel_order *order = arg;
+	if (order->asker != NULL) {
+		client_close(order->asker, CLIENT_CLOSE_CANCEL_DONE);
 	}
+	cancel_order_unref(order);
+}
+
+/* When it cannot be told the asker waits until client_login_timeout.  At the end of the
+ * program its loop may be gone, and itself as well. */
+static void cancel_order_done(struct cancel_order *order)
+{
+	dlist_remove(&order->link);
+	if (order->to.worker->proxy->is_ending ||
+	    loop_post(order->from->loop, cancel_answers, order) < 0) {
+		cancel_order_unref(order);
+	}
+}
+
+void cancel_orders_done(struct dlist *orders)
+{
+	struct dlist *l;
+	while ((l = dlist_head(orders)) != NULL) {
+		cancel_order_done(container_of(l, struct cancel_order, link));
+	}
+}
+
+void cancel_orders_move(struct dlist *from, struct dlist *to)
+{
+	struct dlist *l;
+	while ((l = dlist_pop_head(from)) != NULL) {
+		dlist_push_tail(to, l);
+	}
+}
+
+unsigned cancel_orders_count(const struct dlist *orders)
+{
+	unsigned n = 0;
+	dlist_each (l, tmp, orders) {
+		n++;
+	}
+	return n;
+}
+
+void cancel_asker_gone(struct client *asker)
+{
+	struct cancel_order *order = steal(&asker->cancel_order);
+	if (order != NULL) {
+		order->asker = NULL;
+		cancel_order_unref(order);
+	}
+}
+
+/* What is cancelled */
+
+/* What the server answers next, up to the end of its group, are questions of ours: the
+ * client's query is not there yet. */
+static bool cancel_is_ours(struct owed_queue *owed)
+{
+	for (uint32_t i = 0; i < owed->n; i++) {
+		const struct owed *item = owed_at(owed, i);
+		if (item->kind != OWED_VOID && !(item->flags & OWED_SWALLOW)) {
+			return false;
+		}
+		if (item->kind == 'Q' || item->kind == 'S' || item->kind == 'F') {
+			return true;
+		}
+	}
+	return true;
+}
+
+static bool cancel_is_all_ours(struct owed_queue *owed)
+{
+	for (uint32_t i = 0; i < owed->n; i++) {
+		const struct owed *item = owed_at(owed, i);
+		if (item->kind != OWED_VOID && !(item->flags & OWED_SWALLOW)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* A message has come that waits for its turn, so the client waits for its answer. */
+static bool cancel_has_message(const struct client *client)
+{
+	return client->settings_wait || client->listen_wait ||
+	       (client->blocked && client->stream.in.len > 0);
+}
+
+/* While the server answers a question of ours (the client's settings, what pins it)
+ * what the client waits for is not there yet: that is cancelled, as soon as its turn
+ * has come (T-27). */
+static void cancel_bound(struct client *client, struct dlist *orders)
+{
+	struct server *server = client->server;
+	bool is_busy = server != NULL && server->owed.n > 0;
+	if (is_busy && !cancel_is_ours(&server->owed)) {
+		server_cancel(server, orders);
+	} else if (is_busy &&
+		   (!cancel_is_all_ours(&server->owed) || cancel_has_message(client))) {
+		cancel_orders_move(orders, &client->late_cancels);
+	} else if (cancel_has_message(client)) {
+		client_cancel_next(client);
+		client_listen_go_on(client);
+	}
+}
+
+void cancel_settled(struct client *client)
+{
+	struct dlist orders;
+	dlist_init(&orders);
+	cancel_orders_move(&client->late_cancels, &orders);
+	cancel_bound(client, &orders);
+	cancel_orders_done(&orders);
+}
+
+/* Between two queries of the client the request has come too late, and does nothing.
+ * What is left in ORDERS is done. */
+static void cancel_client(struct client *client, struct dlist *orders)
+{
 	if (client->console != NULL) {
 		client->worker->proxy->console->cancelled(client);
 	} else if (client->relay != NULL) {
-		relay_cancel(client->relay);
+		relay_cancel(client->relay, orders);
 	} else if (client->state == CLIENT_WAIT) {
 		client_wait_cancelled(client);
-	} else if (client->server != NULL && client->server->owed.n > 0) {
-		cancel_bound(client);
+	} else if (client->state == CLIENT_LOOKUP) {
+		client_lookup_cancelled(client);
+	} else {
+		cancel_bound(client, orders);
 	}
 }
 
-/* Our own process ids say where to look; true ones are looked for, and more than one
- * client may have been told the same one, by servers on several machines. */
-static struct cancel_slot *cancel_find(struct cancel_table *table, uint32_t pid,
-				       struct span key)
+/* On the client's own worker; the client may be gone by now. */
+static void cancel_arrives(void *arg)
 {
-	uint32_t from = pid >= CANCEL_FIRST_PID ? pid - CANCEL_FIRST_PID : 0;
-	uint32_t to = pid >= CANCEL_FIRST_PID ? from + 1 : table->n;
-	for (uint32_t i = from; i < to && i < table->n; i++) {
-		struct cancel_slot *slot = &table->slots[i];
-		if (slot->client != NULL && slot->pid == pid &&
-		    slot->key_len == key.n &&
-		    CRYPTO_memcmp(slot->key, key.p, key.n) == 0) {
-			return slot;
-		}
+	struct cancel_order *order = arg;
+	struct client *client =
+	    cancel_table_at(order->to.worker->proxy->cancels, &order->to);
+	struct dlist orders;
+	dlist_init(&orders);
+	dlist_push_tail(&orders, &order->link);
+	if (client != NULL) {
+		cancel_client(client, &orders);
 	}
-	return NULL;
+	cancel_orders_done(&orders);
 }
 
-void cancel_request(struct worker *worker, uint32_t pid, struct span key)
+void cancel_request(struct client *asker, uint32_t pid, struct span key)
 {
-	struct cancel_table *table = worker->proxy->cancels;
-	struct cancel_order *order = malloc(sizeof(*order));
+	struct cancel_target to;
+	bool found = cancel_table_find(asker->worker->proxy->cancels, pid, key, &to);
+	struct cancel_order *order = found ? calloc(1, sizeof(*order)) : NULL;
 	if (order == NULL) {
+		client_close(asker, CLIENT_CLOSE_CANCEL_DONE);
 		return;
 	}
-	pthread_mutex_lock(&table->lock);
-	struct cancel_slot *slot = cancel_find(table, pid, key);
-	if (slot != NULL) {
-		*order = (struct cancel_order){ slot->worker,
-						(uint32_t)(slot - table->slots),
-						slot->client_id };
-	}
-	pthread_mutex_unlock(&table->lock);
-	if (slot == NULL || loop_post(order->worker->loop, cancel_arrives, order) < 0) {
+	dlist_init(&order->link);
+	order->from = asker->worker;
+	order->asker = asker;
+	order->to = to;
+	atomic_init(&order->refs, 2);
+	if (loop_post(to.worker->loop, cancel_arrives, order) < 0) {
 		free(order);
+		client_close(asker, CLIENT_CLOSE_CANCEL_DONE);
+		return;
 	}
+	asker->cancel_order = order;
+	stream_pause(&asker->stream);
 }

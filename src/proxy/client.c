@@ -279,6 +279,7 @@ void client_accept(struct worker *worker, int fd, const char *peer)
 	snprintf(client->peer, sizeof(client->peer), "%s", peer);
 	dlist_init(&client->link);
 	dlist_init(&client->timed);
+	dlist_init(&client->late_cancels);
 	replies_init(&client->replies);
 	listens_init(&client->listens);
 	loop_task_init(&client->free_task, client_free);
@@ -367,6 +368,8 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 		client->worker->proxy->console->close(client);
 	}
 	cancel_forget(client);
+	cancel_asker_gone(client);
+	cancel_orders_done(&client->late_cancels);
 	client_tell(client);
 	client_tell_names(client, 0);
 	stream_close(&client->stream);

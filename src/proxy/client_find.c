@@ -115,6 +115,9 @@ enum found client_find(struct client *client, struct request *request,
 		return FOUND_MISS;
 	}
 	client_find_cancel(client);
+	if (client->wait_error.sqlstate[0] != 0) {
+		return FOUND_MISS; /* cancelled, or refused: nobody asks for it */
+	}
 	(void)query_prepare_fill(client, request, fill);
 	if (request->plan->rule >= 0) {
 		metric_add(

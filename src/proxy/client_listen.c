@@ -130,7 +130,8 @@ static enum listen_ready client_listen_check(struct client *client,
 enum listen_ready client_listen_prepare(struct client *client, const struct plan *plan,
 					struct pool_error *error)
 {
-	if (LIKELY((plan->pins & PIN_LISTEN) == 0) || client->session_mode) {
+	if (LIKELY((plan->pins & PIN_LISTEN) == 0) || client->session_mode ||
+	    client->wait_error.sqlstate[0] != 0) {
 		return LISTEN_READY;
 	}
 	enum listen_ready ready = client_listen_check(client, plan, error);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "proxy/client.h"
+#include "proxy/client_find.h"
 #include "proxy/client_sequences.h"
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
@@ -199,6 +200,14 @@ void client_wait_cancelled(struct client *client)
 {
 	pool_leave(client->pool, &client->waiter);
 	client_granted(&client->waiter, NULL, &client_cancelled);
+}
+
+void client_lookup_cancelled(struct client *client)
+{
+	client_find_cancel(client);
+	client->wait_error = client_cancelled;
+	client_move(client, client->server ? CLIENT_BOUND : CLIENT_IDLE);
+	stream_resume(&client->stream);
 }
 
 void client_cancel_next(struct client *client)

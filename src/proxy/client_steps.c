@@ -37,6 +37,7 @@
 #include "proxy/client_sequences.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
+#include "proxy/server_cancel.h"
 #include "proxy/server_copy.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
@@ -109,11 +110,11 @@ static void client_refuse_query(struct client *client, const char *sqlstate,
 	client_reply_ready(client);
 }
 
-static void client_query_failed(struct client *client)
+/* An open transaction fails with it. */
+static void client_query_failed(struct client *client, const struct frame *frame)
 {
-	client_refuse_query(client, client->wait_error.sqlstate,
-			    client->wait_error.message);
-	client->wait_error.sqlstate[0] = 0;
+	client_batch_failed(client);
+	(void)client_sync(client, span_make(NULL, 0), frame); /* and ReadyForQuery */
 }
 
 /* DEALLOCATE of a statement that was prepared by a protocol message: on the servers it
@@ -249,7 +250,7 @@ static size_t client_query(struct client *client, struct span in,
 		return 0;
 	}
 	if (acquired == ACQUIRE_FAILED) {
-		client_query_failed(client);
+		client_query_failed(client, frame);
 		return frame->size;
 	}
 	if (!client_prepare_query(client, request.plan) ||
@@ -302,7 +303,7 @@ static size_t client_function_call(struct client *client, struct span in,
 		return 0;
 	}
 	if (acquired == ACQUIRE_FAILED) {
-		client_query_failed(client);
+		client_query_failed(client, frame);
 		return client_pass_message(client, in, frame, true);
 	}
 	/* a function that is called by its number may write anything */
@@ -337,7 +338,7 @@ static size_t client_large(struct client *client, struct span in,
 		return 0;
 	}
 	if (acquired == ACQUIRE_FAILED) {
-		client_query_failed(client);
+		client_query_failed(client, frame);
 		return client_pass_message(client, in, frame, true);
 	}
 	struct request request = { 0 };
@@ -432,6 +433,10 @@ size_t client_take(struct client *client, struct span in)
 		if (n == 0 && !client->is_stale) {
 			break;
 		}
+		if (UNLIKELY(n > 0 && client->wait_error.sqlstate[0] != 0)) {
+			/* it was for that message, which did not need the server */
+			client->wait_error.sqlstate[0] = 0;
+		}
 		client->is_stale = false;
 		used += n;
 	}
@@ -522,7 +527,7 @@ void client_abandon(struct client *client)
 			  client->session.pins != 0 || client->session_mode ||
 			  client->session.pending != NULL;
 	if (server->owed.n > 0) {
-		server_cancel(server);
+		server_cancel(server, NULL);
 	}
 	server_reset(server);
 }

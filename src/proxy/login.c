@@ -212,9 +212,8 @@ static size_t login_take_startup(struct client *client, struct span in)
 		login_tls_request(client, startup.kind == STARTUP_GSSENC_REQUEST);
 		return size;
 	case STARTUP_CANCEL_REQUEST:
-		cancel_request(client->worker, startup.cancel_pid, startup.cancel_key);
-		client_close(client, CLIENT_CLOSE_CANCEL_DONE);
-		return 0;
+		cancel_request(client, startup.cancel_pid, startup.cancel_key);
+		return size;
 	case STARTUP_SESSION:
 		if (login_tls_refuses(client)) {
 			return 0;

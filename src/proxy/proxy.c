@@ -15,7 +15,7 @@
 #include "cache/store.h"
 #include "net/tls.h"
 #include "proxy/auth_cache.h"
-#include "proxy/cancel.h"
+#include "proxy/cancel_table.h"
 #include "proxy/database.h"
 #include "proxy/login_tls.h"
 #include "proxy/users.h"
@@ -114,6 +114,7 @@ void proxy_free(struct proxy *proxy)
 	if (proxy == NULL) {
 		return;
 	}
+	proxy->is_ending = true;
 	for (unsigned i = 0; i < proxy->n_workers; i++) {
 		worker_free(proxy->workers[i]);
 	}

@@ -22,9 +22,9 @@
 #include "login_priv.h"
 #include "proxy/client.h"
 #include "proxy/proxy.h"
+#include "proxy/server_cancel.h"
 #include "proxy/worker.h"
 #include "relay_priv.h"
-#include "upstream/cancel.h"
 #include "upstream/connect.h"
 #include "upstream/server_socket.h"
 #include "wire/frame.h"
@@ -46,39 +46,30 @@ static void relay_free(struct loop_task *task)
 
 /* Cancelling */
 
-struct relay_cancel {
-	struct relay *relay; /* NULL: closed meanwhile */
-	struct cancel_key *key;
-};
-
-static void relay_cancel_done(void *arg)
+static void relay_cancel_landed(void *arg)
 {
-	struct relay_cancel *cancel = arg;
-	if (cancel->relay != NULL) {
-		cancel->relay->cancel = NULL;
+	struct relay *relay = arg;
+	struct cancel_flight *flight = steal(&relay->cancel);
+	struct dlist *next = cancel_flight_next(flight);
+	if (next != NULL) {
+		relay_cancel(relay, next);
 	}
-	cancel_key_free(cancel->key);
-	free(cancel);
 }
 
-void relay_cancel(struct relay *relay)
+void relay_cancel(struct relay *relay, struct dlist *orders)
 {
-	if (relay->cancel != NULL || relay->socket == NULL) {
-		return; /* they would say the same */
-	}
-	struct relay_cancel *cancel = calloc(1, sizeof(*cancel));
-	if (cancel == NULL) {
+	if (relay->cancel != NULL) {
+		cancel_flight_add(relay->cancel, orders, true);
 		return;
 	}
-	cancel->relay = relay;
-	cancel->key = server_socket_cancel_key(relay->socket);
-	if (cancel->key == NULL || cancel_send(relay->worker->loop, cancel->key,
-					       relay_cancel_done, cancel) < 0) {
-		cancel_key_free(cancel->key);
-		free(cancel);
+	if (relay->socket == NULL) {
 		return;
 	}
-	relay->cancel = cancel;
+	relay->cancel = cancel_flight_new(relay->worker->loop, relay->socket,
+					  relay_cancel_landed, relay);
+	if (relay->cancel != NULL) {
+		cancel_flight_add(relay->cancel, orders, false);
+	}
 }
 
 /* The end */
@@ -93,9 +84,7 @@ void relay_close(struct relay *relay)
 	atomic_fetch_sub(&relay->worker->proxy->n_relays, 1);
 	metric_sub(&relay->worker->metrics->replication_connections, 1);
 	connect_cancel(steal(&relay->connect));
-	if (relay->cancel != NULL) {
-		relay->cancel->relay = NULL;
-	}
+	cancel_flight_forget(steal(&relay->cancel));
 	relay_writes_lost(relay);
 	if (stream_is_open(&relay->stream)) {
 		(void)stream_detach(&relay->stream); /* libpq closes the descriptor */

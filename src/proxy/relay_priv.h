@@ -12,11 +12,11 @@
 #include "net/loop.h"
 #include "net/stream.h"
 
+struct cancel_flight;
 struct client;
 struct commit;
 struct connect;
 struct database;
-struct relay_cancel;
 struct relay_tokens;
 struct server_socket;
 struct worker;
@@ -39,9 +39,9 @@ struct relay {
 	unsigned n_asked;    /* messages that ReadyForQuery answers, and has not yet */
 	size_t client_left;  /* bytes of a client's message still to come */
 	size_t server_left;
-	struct commit *commit;	     /* what they may write, in flight; or NULL */
-	struct relay_tokens *tokens; /* Redis is told of it; or NULL */
-	struct relay_cancel *cancel; /* under way, or NULL */
+	struct commit *commit;	      /* what they may write, in flight; or NULL */
+	struct relay_tokens *tokens;  /* Redis is told of it; or NULL */
+	struct cancel_flight *cancel; /* under way, or NULL */
 	struct loop_task free_task;
 };
 

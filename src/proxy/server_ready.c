@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/metrics.h"
+#include "proxy/cancel.h"
 #include "proxy/client.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_pins.h"
@@ -79,13 +80,8 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 		return CLOSED;
 	}
 	struct client *client = server->client;
-	if (client != NULL && client->cancel_late && (flags & OWED_SETTINGS)) {
-		client->cancel_late = false;
-		if (server->owed.n > 0) {
-			server_cancel(server);
-		} else {
-			client_cancel_next(client);
-		}
+	if (client != NULL && !dlist_is_empty(&client->late_cancels)) {
+		cancel_settled(client);
 	}
 	if (flags & OWED_PROBE) {
 		server_probe_done(server, failed);

@@ -4,7 +4,6 @@
 #include "proxy/server_reset.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
+#include "proxy/server_cancel.h"
 #include "proxy/server_skip.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
@@ -111,61 +111,6 @@ void server_probe_done(struct server *server, bool failed)
 	shared->base_target = server->target;
 	pthread_mutex_unlock(&shared->lock);
 	context_unref(old);
-}
-
-/* Cancelling */
-
-struct cancel_request {
-	struct server *server; /* NULL: closed meanwhile */
-	struct cancel_key *key;
-	uint64_t sent_ns;
-};
-
-static void server_cancel_done(void *arg)
-{
-	struct cancel_request *request = arg;
-	struct server *server = request->server;
-	cancel_key_free(request->key);
-	free(request);
-	if (server != NULL) {
-		server->cancel = NULL;
-		if (server->state == SERVER_RESET) {
-			server_reset(server);
-		}
-	}
-}
-
-void server_cancel(struct server *server)
-{
-	struct upstream *up = server->pool->upstream;
-	if (server->cancel != NULL) {
-		return;
-	}
-	struct cancel_request *request = calloc(1, sizeof(*request));
-	if (request == NULL) {
-		return;
-	}
-	request->server = server;
-	request->key = server_socket_cancel_key(server->socket);
-	request->sent_ns = clock_now_ns();
-	if (request->key == NULL ||
-	    cancel_send(up->loop, request->key, server_cancel_done, request) < 0) {
-		cancel_key_free(request->key);
-		free(request);
-		return;
-	}
-	server->cancel = request;
-	metric_add(&metrics_database(up->metrics, server->pool->shared->db_index)
-			->query_cancels,
-		   1);
-}
-
-void server_reset_forget(struct server *server)
-{
-	if (server->cancel != NULL) {
-		server->cancel->server = NULL;
-		server->cancel = NULL;
-	}
 }
 
 /* The reset: each answer comes back here until nothing is left to do. */
@@ -276,6 +221,7 @@ static void server_reset_tick_pool(struct pool *pool, uint64_t now)
 	}
 	dlist_each (l, tmp, &pool->busy) {
 		struct server *server = container_of(l, struct server, link);
+		server_cancel_tick(server, limit);
 		if (server->state == SERVER_RESET &&
 		    now - server->reset_since_ns > limit) {
 			server_close(server, SERVER_CLOSE_RESET_FAILED);

@@ -26,6 +26,7 @@
 #include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
+#include "proxy/server_cancel.h"
 #include "proxy/server_commit.h"
 #include "proxy/server_copy.h"
 #include "proxy/server_reset.h"
@@ -467,7 +468,7 @@ static void server_closing(struct server *server, enum server_close_reason reaso
 		owed_item_fini(&item);
 		query_free(item.query);
 	}
-	server_reset_forget(server);
+	server_cancel_forget(server);
 	context_unref(steal(&server->context));
 	struct client *client = steal(&server->client);
 	if (client == NULL) {

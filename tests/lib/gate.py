@@ -61,6 +61,7 @@ class Pair:
                 if not step(data):
                     return
                 sink.sendall(self.gate.edit(data) if step == self.reply else data)
+            self.stay("replies" if step == self.reply else "requests")  # the end, too
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 

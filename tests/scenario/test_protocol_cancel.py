@@ -8,30 +8,13 @@ import time
 import pytest
 
 import wire
-from gate import Gate
+from cancels import CODE, begin, errors
+from cancels import send as send_cancel
 from servers import wait_for
 from wire import query
 
 SLEEPS = ("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' "
           "AND pid <> pg_backend_pid()")
-
-
-@pytest.fixture
-def gate(postgres):
-    made = Gate(postgres.port)
-    yield made
-    made.close()
-
-
-def send_cancel(port, pid, key):
-    """What answers a cancel request: nothing, and the end."""
-    with wire.Connection(port) as conn:
-        conn.send(wire.cancel_request(pid, key))
-        return conn.rest()
-
-
-def errors(messages):
-    return [m.sqlstate() for m in messages if m.kind == "E"]
 
 
 def open_32(proxy, database, **parameters):
@@ -132,10 +115,11 @@ def test_T75_cancel_while_settings_are_being_set(pgrecall, database, gate, setti
         sleep = "SELECT pg_sleep(20)"
         client.send(*([wire.parse("", sleep), wire.bind("", ""), wire.execute(), wire.sync()] if extended else [query(sleep)]))
         held.wait()
-        assert send_cancel(proxy.port, client.pid, client.key) == []
-        time.sleep(0.3)
+        asker = begin(proxy.port, client.pid, client.key)
+        assert asker.silent(0.3)
         held.release()
         assert errors(client.until("Z")) == ["57014"]
+        assert asker.rest() == []
         shown = client.query(f"SHOW {setting}")
         assert [m.values() for m in shown if m.kind == "D"] == [[value.encode()]]
         assert other.types(other.query("SELECT 1")) == "TDCZ"
@@ -147,13 +131,14 @@ def test_T76_a_cancel_under_way_keeps_others_away(pgrecall, database, gate):
     with proxy.connect(database.name) as first, proxy.connect(database.name) as second:
         first.send(query("SELECT pg_sleep(1)"))
         wait_for(lambda: database.psql(SLEEPS) == "1\n")
-        held = gate.hold_requests(b"\x04\xd2\x16\x2e")
-        assert send_cancel(proxy.port, first.pid, first.key) == []
+        held = gate.hold_requests(CODE)
+        asker = begin(proxy.port, first.pid, first.key)
         held.wait()
         assert first.types(first.until("Z")) == "TDCZ"
         second.send(query("SELECT pg_sleep(1)"))
-        assert second.silent(0.5)
+        assert second.silent(0.5) and asker.silent(0.1)
         held.release()
+        assert asker.rest() == []
         assert second.types(second.until("Z")) == "TDCZ"
 
 

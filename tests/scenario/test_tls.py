@@ -236,30 +236,6 @@ def test_who_is_not_encrypted_is_refused(pgrecall, database):
             psycopg.connect(dsn).close()
 
 
-def test_cancel_requests_may_be_plain(pgrecall, database):
-    proxy = pgrecall(tls=True)
-    with proxy.connect(database.name) as conn:
-        conn.send(query("SELECT pg_sleep(20)"))
-        wait_for(lambda: "1" == database.psql(
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'").strip())
-        with wire.Connection(proxy.port) as other:
-            other.send(wire.cancel_request(conn.pid, conn.key))
-            assert other.receive() is None
-        assert [m.sqlstate() for m in conn.until("Z") if m.kind == "E"] == ["57014"]
-
-
-def test_T79_cancel_requests_may_be_encrypted(pgrecall, database):
-    proxy = pgrecall(tls=True)
-    with proxy.connect(database.name) as conn:
-        conn.send(query("SELECT pg_sleep(20)"))
-        wait_for(lambda: "1" == database.psql(
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'").strip())
-        with wire.Connection(proxy.port, tls=proxy.tls) as other:
-            other.send(wire.cancel_request(conn.pid, conn.key))
-            assert other.receive() is None
-        assert [m.sqlstate() for m in conn.until("Z") if m.kind == "E"] == ["57014"]
-
-
 def test_unix_sockets_have_and_need_no_tls(pgrecall, database, directory):
     where = directory / "socket"
     where.mkdir()
