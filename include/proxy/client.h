@@ -65,6 +65,7 @@ struct client {
 	struct pool *pool;
 	struct database *database;
 	struct server *server; /* bound, or NULL */
+	uint64_t target;       /* of the connection whose defaults the session has */
 	struct relay *relay;   /* of a replication client, which has no pool; owned */
 	struct session session;
 	struct replies replies; /* ours, waiting for their place */

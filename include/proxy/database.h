@@ -52,6 +52,9 @@ bool database_is_up(const struct database *database);
 /* DDL has been committed: reads the catalogue again and only then ends the database's
  * tag, which the caller has begun. */
 void database_changed(struct database *database);
+/* The servers may be reading their settings just now: every database's tag is in flight
+ * until it is known what became of that. */
+void databases_reloading(struct databases *databases);
 /* The outcome of a commit is unknown: the N tags (begun by the caller) end, moved, when
  * the server process PID is gone; 0: nobody knows which it is, and they stay in flight
  * for good.  DDL: after that the catalogue is read again. */

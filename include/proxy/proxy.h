@@ -89,5 +89,7 @@ struct tls *proxy_tls(struct proxy *proxy);
 /* Swaps them in (takes the references) and tells every worker. */
 void proxy_reload(struct proxy *proxy, struct config *config, struct users *users,
 		  struct tls *tls);
+/* Tells every worker that something has changed: see worker_poke(). */
+void proxy_poke(struct proxy *proxy);
 /* Tells every worker to drain or to stop. */
 void proxy_set_phase(struct proxy *proxy, enum proxy_phase phase);

@@ -73,6 +73,12 @@ bool query_prepare_fill(struct client *client, const struct request *request,
 /* Attaches a capture with FILL and the worker's key to QUERY. */
 void query_capture(struct client *client, struct query *query,
 		   const struct store_fill *fill);
+/* The query is over, or nobody will hear how it ended: whether the server was told by
+ * it to read its settings. */
+void query_note_reload(struct worker *worker, const struct query *query);
+/* Whether the answer of the client's server connection to a miss with FILL may be
+ * stored: its settings are what the key says. */
+bool query_may_capture(const struct client *client, const struct store_fill *fill);
 /* The answer is complete (or failed): stores, measures, logs, frees. */
 void query_finish(struct worker *worker, struct query *query);
 void query_free(struct query *query);

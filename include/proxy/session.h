@@ -53,13 +53,15 @@ struct session {
 	bool tx_partial;   /* what was sent since then may fail, or end with a ROLLBACK,
 			    * after it has committed something */
 	bool tx_local;	   /* SET LOCAL changed how statements are read */
-	bool untrusted;	   /* settings that cannot be followed: no cache */
-	bool unreadable;   /* texts under these settings cannot be scanned: every
-			    * statement counts as a write of everything */
-	bool cache_off;	   /* SET pgrecall.cache = off */
-	bool is_unsure; /* if what was sent fails, some of its settings may yet hold */
-	bool resets;	/* a RESET was sent: the server reports values that are its own,
-			 * not those that the client has logged in with */
+	bool tx_sets; /* a setting was changed, for a while or for good, since the last
+		       * idle moment */
+	bool untrusted;	 /* settings that cannot be followed: no cache */
+	bool unreadable; /* texts under these settings cannot be scanned: every
+			  * statement counts as a write of everything */
+	bool cache_off;	 /* SET pgrecall.cache = off */
+	bool is_unsure;	 /* if what was sent fails, some of its settings may yet hold */
+	bool resets; /* a RESET was sent: the server reports values that are its own,
+		      * not those that the client has logged in with */
 	bool uses_sequences; /* something that may have advanced one was sent to the
 			      * bound server connection */
 	bool suspect; /* something ran on the bound server connection that may have
@@ -108,6 +110,10 @@ void session_done(struct session *session, const struct plan *plan);
  * change. */
 struct context *session_ready(struct session *session, char status, bool ok,
 			      bool failed);
+/* Whether the client may have caused that the server reports this value, unasked.
+ * False: the server has read its settings, or code has changed one behind our back. */
+bool session_expects(const struct session *session, struct span name,
+		     struct span value);
 /* A parameter the server reported: the canonical form of a setting the client has. */
 void session_reported(struct session *session, struct span name, struct span value);
 /* The same while the client's settings are being set on a server connection whose

@@ -84,5 +84,6 @@ int worker_start(struct worker *worker) MUST_CHECK;
 /* Waits for the thread to end. */
 void worker_join(struct worker *worker);
 void worker_free(struct worker *worker);
-/* From any thread: a new configuration, a new phase, or gates that have changed. */
+/* From any thread: a new configuration, a new phase, gates that have changed, or
+ * connections that are to be replaced. */
 int worker_poke(struct worker *worker) MUST_CHECK;

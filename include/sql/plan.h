@@ -148,6 +148,8 @@ struct plan {
 	bool begin_plain;  /* PLAN_BEGIN without an isolation level or READ COMMITTED */
 	bool commit_chain; /* COMMIT/ROLLBACK AND CHAIN */
 	bool has_listen;   /* LISTEN/UNLISTEN/NOTIFY */
+	bool reloads;	   /* pg_reload_conf() */
+	bool calls_users;  /* a function of a user's: which one, search_path decides */
 	bool moves_sequence;  /* nextval(), setval(); other writes may as well */
 	bool asks_sequence;   /* currval(), lastval() */
 	bool deallocate_all;  /* DEALLOCATE ALL, DISCARD ALL */

@@ -83,14 +83,15 @@ struct server {
 	bool dirty;	       /* close it instead of using it again */
 	bool spent; /* the same once nobody is bound and nothing is owed: it has what
 		     * DISCARD ALL does not take back */
-	bool rolled_back;     /* the last command tag was ROLLBACK */
-	bool proven;	      /* it has been fit for use once */
-	bool is_away;	      /* between two workers: on no loop and in no list */
-	bool reading_stopped; /* the client is a slow reader */
-	uint32_t pid;	      /* as the login told; 0: it told none */
-	bool pid_is_true;     /* the process has said the same of itself */
-	uint64_t target;      /* pool->target when its connect began */
-	uint64_t expires_ns;  /* end of its lifetime */
+	bool rolled_back;      /* the last command tag was ROLLBACK */
+	bool proven;	       /* it has been fit for use once */
+	bool is_away;	       /* between two workers: on no loop and in no list */
+	bool reading_stopped;  /* the client is a slow reader */
+	uint32_t pid;	       /* as the login told; 0: it told none */
+	bool pid_is_true;      /* the process has said the same of itself */
+	uint64_t target;       /* pool->target when its connect began */
+	unsigned n_reconnects; /* pool->shared->n_reconnects then */
+	uint64_t expires_ns;   /* end of its lifetime */
 	uint64_t idle_since_ns;
 	uint64_t opened_us;	       /* since 1970 */
 	uint64_t query_sent_ns;	       /* when the oldest owed item was sent */
@@ -114,6 +115,9 @@ int server_adopt(struct server *server, struct pool *pool) MUST_CHECK;
 void server_discard(struct server *server);
 /* The same when there is no pool any more either; the caller keeps the account. */
 void server_bury(struct server *server);
+/* True when it was to be replaced since its connect began, by an administrator or
+ * because the server has read its settings: nobody knows what its defaults are now. */
+bool server_is_outdated(const struct server *server);
 /* Brings the gauge of prepared statements up to date. */
 void server_tell(struct server *server);
 /* Takes an idle connection off its loop and its pool's lists, for server_adopt(). */

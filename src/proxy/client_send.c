@@ -77,6 +77,7 @@ static bool client_sync_settings(struct client *client)
 	struct server *server = client->server;
 	struct session *session = &client->session;
 	if (LIKELY(server->context == session->context)) {
+		client->target = server->target;
 		return true;
 	}
 	if (!server_is_clean(server)) {
@@ -87,6 +88,7 @@ static bool client_sync_settings(struct client *client)
 	    !client_rebase(client, &session->startup, server->context)) {
 		return false;
 	}
+	client->target = server->target;
 	if (session->context->id != was) {
 		/* the plan, and the key, of the message at hand were made for the base
 		 * before: another search path, perhaps, and so other relations */
@@ -319,11 +321,33 @@ static bool client_is_ahead(struct client *client)
 	return false;
 }
 
+/* Which relations and functions the names of a statement are depends on settings that
+ * may be others than those it was planned under. */
+static bool client_is_lost(const struct client *client)
+{
+	const struct session *session = &client->session;
+	return session->untrusted || session->suspect ||
+	       server_is_outdated(client->server);
+}
+
+static bool plan_may_write(const struct plan *plan)
+{
+	bool may = plan->n_writes > 0 || plan->calls_users;
+	for (size_t i = 0; i < plan->n_parts && !may; i++) {
+		may = plan_may_write(plan->parts[i]);
+	}
+	return may;
+}
+
 void client_note_statement(struct client *client, const struct request *request,
 			   bool is_executed)
 {
 	struct operands from = query_operands(request);
-	writes_add(&client->session.writes, request->plan, &from);
+	struct writes *writes = &client->session.writes;
+	writes_add(writes, request->plan, &from);
+	if (client_is_lost(client) && plan_may_write(request->plan)) {
+		writes->any = writes->all = true;
+	}
 	if (request->plan->pins & PIN_LISTEN) {
 		client->server->listens = true;
 	}

@@ -175,7 +175,7 @@ static void client_forward_query(struct client *client, struct span message,
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
 	}
-	if (fill->may_store && !server->suspect) {
+	if (query_may_capture(client, fill)) {
 		query_capture(client, query, fill);
 	}
 	client_note_statement(client, request, true);

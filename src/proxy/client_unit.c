@@ -60,7 +60,7 @@ static void unit_forward(struct client *client, const struct unit *unit,
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
 	}
-	if (fill->may_store && !client->server->suspect) {
+	if (query_may_capture(client, fill)) {
 		query_capture(client, query, fill);
 	}
 	if (unit->described) {

@@ -257,9 +257,7 @@ static void database_ping(struct database *database, const struct config *config
 
 /* What is due */
 
-/* Databases are never taken off the list. */
-static struct database *databases_next(struct databases *databases,
-				       struct database *database)
+struct database *databases_next(struct databases *databases, struct database *database)
 {
 	pthread_mutex_lock(&databases->lock);
 	struct dlist *at = database != NULL ? database->link.next : databases->all.next;
@@ -285,6 +283,7 @@ void databases_tick(struct databases *databases)
 		database_listen_tick(database, config, now_ns);
 		database_limbo_ask(database, now_ns);
 		database_read_if_due(database, config, now_ns);
+		database_ask_conf(database, now_ns);
 		database_ping(database, config, now_ns);
 	}
 	config_unref(config);
@@ -348,6 +347,7 @@ static struct database *database_new(struct databases *databases, struct span na
 	}
 	database->databases = databases;
 	database->tag = tag;
+	database->born_ns = clock_now_ns();
 	database->log_limit.interval_ms = DATABASE_LOG_MS;
 	database->has_new_login = true; /* the options are still to be made */
 	pthread_mutex_init(&database->lock, NULL);

@@ -39,6 +39,20 @@ struct versions;
 #define DATABASE_MAX_GID      200   /* bytes; PostgreSQL's own limit */
 #define DATABASE_MAX_TAGS     65536 /* of one commit that is kept */
 
+/* When the server has read its settings, as last heard; of the main thread. */
+struct database_conf {
+	bool is_known;
+	bool is_asking;
+	bool has_moved;	    /* of the last answer */
+	int64_t pid;	    /* of the session that has told */
+	int64_t started_us; /* this and the next, by the server's clock */
+	int64_t loaded_us;
+	int64_t newest_us; /* the latest `loaded_us` of any session */
+	int64_t age_us;	   /* of the settings when they were asked for */
+	uint64_t n_doubts; /* database->n_doubts when they were asked for */
+	uint64_t next_ns;  /* no question before, unless there is a doubt */
+};
+
 struct database {
 	struct dlist link; /* in databases->all */
 	struct databases *databases;
@@ -56,6 +70,9 @@ struct database {
 	uint64_t n_ends;     /* of our own tag, owed when the catalogue was read */
 	uint64_t changed_ns; /* the last DDL */
 	uint64_t unread_ns;  /* the first DDL that no reading has begun after; or 0 */
+	uint64_t n_doubts;   /* reloads that were seen to begin; > 0: the tag is in
+			      * flight, once */
+	uint64_t doubt_until_ns;
 	struct dlist new_limbo; /* struct limbo, from the workers */
 	struct dlist new_wants; /* struct want, from the workers */
 	struct map prepared;	/* struct prepared by gid */
@@ -79,6 +96,8 @@ struct database {
 	struct dlist limbo;
 	bool is_asking_limbo;
 	uint64_t limbo_ns; /* no question before */
+	uint64_t born_ns;
+	struct database_conf conf;
 	bool is_pinging;
 	uint64_t answered_ns; /* last answer, or failure */
 	struct log_limit log_limit;
@@ -104,6 +123,13 @@ void databases_wake(struct databases *databases);
 
 /* After each answer, ERROR NULL, or failure to DO something. */
 void database_answered(struct database *database, const char *doing, const char *error);
+
+/* The one behind DATABASE, or (NULL) the first; they are never taken off the list.  Any
+ * thread. */
+struct database *databases_next(struct databases *databases, struct database *database);
+
+/* database_conf.c, on the main thread */
+void database_ask_conf(struct database *database, uint64_t now_ns);
 
 /* database_reading.c, on the main thread */
 void database_read_if_due(struct database *database, const struct config *config,

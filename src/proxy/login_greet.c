@@ -168,6 +168,7 @@ static bool login_try_greet(struct client *client)
 	struct context *base = pool_base(client->pool);
 	bool ready = welcome != NULL && base != NULL;
 	if (ready) {
+		client->target = client->pool->target;
 		login_greet(client, welcome, base);
 	}
 	welcome_unref(welcome);

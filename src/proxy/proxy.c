@@ -160,7 +160,7 @@ struct tls *proxy_tls(struct proxy *proxy)
 	return tls;
 }
 
-static void proxy_poke(struct proxy *proxy)
+void proxy_poke(struct proxy *proxy)
 {
 	for (unsigned i = 0; i < proxy->n_workers; i++) {
 		/* without memory it comes with the next one, or with the worker's tick

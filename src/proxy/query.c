@@ -13,6 +13,7 @@
 #include "cache/entry.h"
 #include "proxy/client.h"
 #include "proxy/database.h"
+#include "proxy/proxy.h"
 #include "proxy/worker.h"
 #include "sql/canon.h"
 #include "sql/catalog.h"
@@ -205,6 +206,11 @@ struct entry *query_lookup(struct client *client, struct request *request,
 	struct worker *worker = client->worker;
 	*reason = worker->config->cache_enabled ? session_bypass(&client->session)
 						: BYPASS_DISABLED;
+	if (*reason == BYPASS_NONE && client->target != client->pool->target) {
+		/* its defaults, and perhaps its user, are those of connections that are
+		 * being replaced: first it gets another one */
+		*reason = BYPASS_SESSION_STATE;
+	}
 	if (*reason == BYPASS_NONE && client->server != NULL &&
 	    client->server->owed.n > 0 &&
 	    (client->session.tx_begun || client->session.tx_status != 'I')) {
@@ -396,6 +402,14 @@ struct query *query_new(struct client *client, const struct request *request,
 	return query;
 }
 
+/* The words were noted before this: see proxy/database_conf.c for the order. */
+bool query_may_capture(const struct client *client, const struct store_fill *fill)
+{
+	const struct server *server = client->server;
+	return fill->may_store && !server->suspect && !server_is_outdated(server) &&
+	       server->target == client->pool->target;
+}
+
 void query_capture(struct client *client, struct query *query,
 		   const struct store_fill *fill)
 {
@@ -476,8 +490,19 @@ static void query_log_slow(struct worker *worker, const struct query *query,
 	log_slow_query(NULL, took_ns / 1000U, text, span_str(parameters));
 }
 
+void query_note_reload(struct worker *worker, const struct query *query)
+{
+	/* in the middle of a statement that fails it has been done all the same, but
+	 * not by who may not do it */
+	if (query->plan != NULL && query->plan->reloads &&
+	    strcmp(query->sqlstate, "42501") != 0) {
+		databases_reloading(worker->proxy->databases);
+	}
+}
+
 void query_finish(struct worker *worker, struct query *query)
 {
+	query_note_reload(worker, query);
 	uint64_t now = clock_event_ns();
 	uint64_t took = now - query->start_ns;
 	struct metrics_db *m = query_metrics(worker, query->db_index);

@@ -25,6 +25,8 @@
 #include "proxy/client_listen.h"
 #include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
+#include "proxy/database.h"
+#include "proxy/proxy.h"
 #include "proxy/query.h"
 #include "proxy/server_cancel.h"
 #include "proxy/server_commit.h"
@@ -185,6 +187,12 @@ static enum verdict server_on_parameter(struct walk *walk, const struct frame *f
 		return PASS;
 	}
 	bool is_ours = head != NULL && (head->flags & OWED_SWALLOW);
+	if (!is_ours && !session_expects(session, p.name, p.value)) {
+		/* the answer that it comes with is behind other settings than its key
+		 * says, and the ReadyForQuery is not here yet */
+		session->suspect = true;
+		databases_reloading(server_worker(server)->proxy->databases);
+	}
 	struct span told = session_tells(session, p.name, p.value, is_ours);
 	if (is_ours) {
 		session_restored(session, p.name, p.value, &server->context);
@@ -466,6 +474,9 @@ static void server_closing(struct server *server, enum server_close_reason reaso
 		struct owed item = owed_pop(&server->owed);
 		server_commit_lost(server, item.commit);
 		owed_item_fini(&item);
+		if (item.query != NULL) {
+			query_note_reload(server_worker(server), item.query);
+		}
 		query_free(item.query);
 	}
 	server_cancel_forget(server);

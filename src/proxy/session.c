@@ -193,7 +193,7 @@ static struct context *session_base(const struct context *context)
 static void session_sent_set(struct session *session, const struct plan *plan,
 			     struct context *server)
 {
-	session->tx_unread = true;
+	session->tx_unread = session->tx_sets = true;
 	session->unreadable = session->unreadable || !session_stays_readable(plan);
 	if (plan->set_local && plan->set_name != NULL &&
 	    context_is_of_parse(plan->set_name)) {
@@ -432,7 +432,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	session->tx_begun = session->resets = false;
 	session->tx_plain = session->tx_end_bound = false;
 	session->tx_unread = false;
-	session->tx_local = false;
+	session->tx_local = session->tx_sets = false;
 	savepoints_clear(&session->savepoints);
 	if ((session->pins & PIN_TEMP) == 0) {
 		session->own_shape = 0;
@@ -477,6 +477,16 @@ static bool session_key(struct span name, char *key, size_t size)
 	}
 	key[name.n] = 0;
 	return true;
+}
+
+bool session_expects(const struct session *session, struct span name, struct span value)
+{
+	char key[64];
+	struct span known;
+	return session->tx_sets || session->suspect || session->untrusted ||
+	       !session_key(name, key, sizeof(key)) ||
+	       !context_effective(session->context, key, &known) ||
+	       span_eq(value, known);
 }
 
 /* The value that NAME has been reset to, for the client, or NULL: it has not been. */

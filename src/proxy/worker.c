@@ -321,7 +321,9 @@ static void worker_poked(void *arg)
 	}
 	worker_take_config(worker);
 	dlist_each (l, tmp, &worker->upstream.all) {
-		gates_apply(container_of(l, struct pool, link));
+		struct pool *pool = container_of(l, struct pool, link);
+		pool_retarget(pool, worker->config);
+		gates_apply(pool);
 	}
 	worker_check_phase(worker);
 }

@@ -152,6 +152,7 @@ static void classify_system_function(struct classify *c, const char *name,
 {
 	classify_advisory(c, name);
 	c->draft->has_listen |= strcmp(name, "pg_notify") == 0;
+	c->draft->reloads |= strcmp(name, "pg_reload_conf") == 0;
 	classify_sequence(c, name);
 	if (CLASSIFY_IN(name, classify_runs_sql) || strncmp(name, "lo_", 3) == 0) {
 		classify_danger(c);
@@ -171,6 +172,7 @@ static void classify_field(struct classify *c, const char *name)
 				span_str(name), &info)) {
 		return;
 	}
+	c->draft->calls_users |= !info.is_system;
 	if (info.may_write) {
 		classify_danger(c);
 	} else if (info.is_system ? strncmp(name, "pg_", 3) == 0
@@ -192,6 +194,7 @@ static void classify_function(struct classify *c, const struct sql_function *f)
 	} else if (relations_function(c->source->catalog, c->path,
 				      span_str(f->name.schema), span_str(f->name.name),
 				      &info)) {
+		c->draft->calls_users |= !info.is_system;
 		if (info.may_write) {
 			classify_danger(c);
 		} else if (!info.is_system && info.volatility != VOLATILITY_IMMUTABLE) {
@@ -326,12 +329,9 @@ static void classify_unknown_names(struct classify *c)
 		      strncmp(name, "pg_", 3) == 0 || strcmp(f->name.schema, "") != 0));
 		if (known) {
 			classify_advisory(c, name);
+			c->draft->reloads |= strcmp(name, "pg_reload_conf") == 0;
 		}
-
 		classify_sequence(c, name);
-		if (known && classify_is_advisory(name)) {
-			c->draft->pins |= PIN_ADVISORY;
-		}
 		if (!known) {
 			classify_danger(c);
 		}

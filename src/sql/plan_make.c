@@ -209,6 +209,8 @@ static void plan_add_part(struct plan *whole, struct plan *part)
 	whole->suspect |= part->suspect;
 	whole->writes_all |= part->writes_all;
 	whole->has_listen |= part->has_listen;
+	whole->reloads |= part->reloads;
+	whole->calls_users |= part->calls_users;
 	whole->moves_sequence |= part->moves_sequence;
 	whole->asks_sequence |= part->asks_sequence;
 	whole->deallocate_all |= part->deallocate_all;

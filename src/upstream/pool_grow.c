@@ -95,8 +95,9 @@ void pool_unproven(struct pool *pool)
 }
 
 static void pool_connected(struct pool *pool, struct server_socket *socket,
-			   uint64_t target)
+			   const struct pool_attempt *attempt)
 {
+	uint64_t target = attempt->target;
 	struct pool_shared *shared = pool->shared;
 	struct upstream *up = pool->upstream;
 	struct welcome *welcome = welcome_new(socket);
@@ -115,6 +116,7 @@ static void pool_connected(struct pool *pool, struct server_socket *socket,
 		return;
 	}
 	server->target = target;
+	server->n_reconnects = attempt->n_reconnects;
 	up->ops->opened(server);
 }
 
@@ -123,17 +125,16 @@ void pool_grow(struct pool *pool);
 static void pool_on_connect(void *arg, struct server_socket *socket,
 			    const struct connect_error *error)
 {
-	struct pool_attempt *attempt = arg;
-	struct pool *pool = attempt->pool;
-	uint64_t target = attempt->target;
+	struct pool_attempt attempt = *(struct pool_attempt *)arg;
+	struct pool *pool = attempt.pool;
 	histogram_observe(&pool_metrics(pool)->pool_connect,
-			  clock_now_ns() - attempt->begun_ns);
+			  clock_now_ns() - attempt.begun_ns);
 	metric_sub(&pool_metrics(pool)->pool_connections[METRIC_POOL_LOGIN], 1);
-	dlist_remove(&attempt->link);
-	free(attempt);
+	dlist_remove(&((struct pool_attempt *)arg)->link);
+	free(arg);
 	atomic_fetch_sub(&pool->shared->n_connecting, 1);
 	if (socket != NULL) {
-		pool_connected(pool, socket, target);
+		pool_connected(pool, socket, &attempt);
 	} else {
 		atomic_fetch_sub(&pool->shared->n_servers, 1);
 		pool_connect_failed(pool, error);
@@ -262,6 +263,7 @@ static int pool_connect(struct pool *pool)
 	attempt->pool = pool;
 	attempt->begun_ns = clock_now_ns();
 	attempt->target = pool->target;
+	attempt->n_reconnects = atomic_load(&shared->n_reconnects);
 	pthread_mutex_lock(
 	    &shared->lock); /* of the password, which connect_start() copies */
 	struct connect_options options;

@@ -21,6 +21,7 @@ struct pool_attempt { /* one connect under way */
 	struct connect *connect;
 	uint64_t begun_ns;
 	uint64_t target;
+	unsigned n_reconnects;
 };
 
 struct metrics_db *pool_metrics(struct pool *pool);

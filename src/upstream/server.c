@@ -55,6 +55,11 @@ static void server_account(struct server *server, enum server_state state, int d
 	}
 }
 
+bool server_is_outdated(const struct server *server)
+{
+	return atomic_load(&server->pool->shared->n_reconnects) != server->n_reconnects;
+}
+
 static void server_tell_prepared(struct server *server, uint32_t n)
 {
 	_Atomic uint64_t *gauge =

@@ -21,6 +21,7 @@
 #include "proxy/proxy.h"
 #include "sql/catalog.h"
 #include "tests/lib/private_postgres.h"
+#include "upstream/pools.h"
 
 /* As much of a proxy as databases need, ticking, and a session of our own. */
 struct rig {
@@ -119,6 +120,7 @@ static void begin_on(struct rig *rig, const char *name, uint16_t port)
 	*rig = (struct rig){ .name = name };
 	rig->proxy.config = load_config(port, "");
 	pthread_mutex_init(&rig->proxy.lock, NULL);
+	pools_init(&rig->proxy.pools, 1);
 	cr_assert_eq(loop_new(4096, &rig->proxy.main_loop), 0);
 	cr_assert_eq(store_shared_new(rig->proxy.config, &rig->proxy.store), 0);
 	cr_assert_eq(auth_cache_new(1, &rig->proxy.auth_cache), 0);
@@ -164,6 +166,7 @@ static void end(struct rig *rig)
 	store_shared_free(rig->proxy.store);
 	auth_cache_free(rig->proxy.auth_cache);
 	config_unref(rig->proxy.config);
+	pools_fini(&rig->proxy.pools);
 	pthread_mutex_destroy(&rig->proxy.lock);
 }
 
@@ -256,22 +259,65 @@ Test(database, finds_ddl_done_elsewhere, .timeout = 60)
 	end(&rig);
 }
 
-Test(database, keeps_its_snapshot_otherwise, .timeout = 60)
+static bool is_moved(struct rig *rig)
 {
-	struct rig rig;
-	begin(&rig, "d_keeps");
-	must(rig.conn,
+	return !versions_are_current(rig->versions, &rig->notes);
+}
+
+static void keeps_its_snapshot(struct rig *rig)
+{
+	must(rig->conn,
 	     "CREATE TEMP TABLE x (id int PRIMARY KEY REFERENCES x, v serial);"
 	     "CREATE TEMP VIEW y AS SELECT * FROM x;"
 	     "INSERT INTO t SELECT i, i FROM generate_series(1, 5) i");
-	(void)run_for(&rig, 2500, never);
-	cr_assert_not(is_read(&rig));
-	cr_assert(versions_are_current(rig.versions, &rig.notes));
+	(void)run_for(rig, 2500, never);
+	cr_assert_not(is_read(rig));
+	cr_assert(versions_are_current(rig->versions, &rig->notes));
 	/* estimates make new plans, but no answer wrong */
-	must(rig.conn, "INSERT INTO t SELECT i, i % 7 FROM generate_series(6, 9000) i;"
-		       "ANALYZE t");
-	cr_assert(run_for(&rig, 10000, is_read));
-	cr_assert(versions_are_current(rig.versions, &rig.notes));
+	must(rig->conn, "INSERT INTO t SELECT i, i % 7 FROM generate_series(6, 9000) i;"
+			"ANALYZE t");
+	cr_assert(run_for(rig, 10000, is_read));
+	cr_assert(versions_are_current(rig->versions, &rig->notes));
+}
+
+/* The server has read its settings: nothing from before is served. */
+static void notices_a_reload_of_the_server(struct rig *rig)
+{
+	rig->version = database_catalog_version(rig->database);
+	for (int i = 0; i < 2; i++) {
+		must(rig->conn, "SELECT pg_reload_conf()");
+		cr_assert(run_for(rig, 10000, is_moved));
+		cr_assert(is_idle(rig));
+		cr_assert(versions_note(rig->versions, &rig->notes));
+	}
+	cr_assert_not(is_read(rig), "the catalogue is as it was");
+}
+
+/* Until a reload has been noticed, or for some time without one. */
+static void is_in_flight_while_in_doubt(struct rig *rig)
+{
+	for (int i = 0; i < 100; i++) {
+		databases_reloading(rig->databases);
+	}
+	(void)run_for(rig, 500, never);
+	cr_assert_not(is_idle(rig));
+	must(rig->conn, "SELECT pg_reload_conf()");
+	cr_assert(run_for(rig, 10000, is_idle));
+	cr_assert(is_moved(rig));
+	cr_assert(versions_note(rig->versions, &rig->notes));
+	databases_reloading(rig->databases);
+	cr_assert(run_for(rig, 20000, is_idle));
+	cr_assert(is_moved(rig));
+}
+
+/* One after the other: the reloads are everybody's on this server. */
+Test(database, empties_the_cache_for_what_is_new_alone, .timeout = 60)
+{
+	struct rig rig;
+	begin(&rig, "d_keeps");
+	keeps_its_snapshot(&rig);
+	notices_a_reload_of_the_server(&rig);
+	is_in_flight_while_in_doubt(&rig);
 	end(&rig);
 }
 

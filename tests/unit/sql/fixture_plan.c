@@ -114,6 +114,7 @@ static const struct fixture_row database[] = {
 	SYSTEM("pg_advisory_lock", "2"),
 	SYSTEM("pg_advisory_xact_lock", "2"),
 	SYSTEM("pg_notify", "2"),
+	SYSTEM("pg_reload_conf", "2"),
 	SYSTEM("set_config", "2"),
 	SYSTEM("current_setting", "1"),
 	SYSTEM("timezone", "1"),
@@ -246,7 +247,7 @@ static void describe_flags(struct buf *out, const struct plan *p)
 		{ p->deallocate_all, "dealloc" }, { p->unpins, "unpins" },
 		{ p->copy_in, "copy_in" },	  { p->executes, "executes" },
 		{ p->moves_sequence, "moves" },	  { p->asks_sequence, "asks" },
-		{ p->is_release, "release" },
+		{ p->is_release, "release" },	  { p->reloads, "reloads" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		if (flags[i].on) {
