@@ -8,7 +8,8 @@
  * max_connections, so they have a limit of their own, max_replication_connections.
  *
  * All bytes pass as they are, in both directions; neither side is read while the other
- * cannot keep up.  The cache is not asked and not filled.
+ * cannot keep up.  Where messages begin is followed, so that it can be ended between
+ * two.  The cache is not asked and not filled.
  *
  * Why the cache stays right: a physical session (replication=true) cannot run SQL.  A
  * logical one (replication=database) can, by simple Query, and may write anything.  So
@@ -24,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/close_reason.h"
 #include "base/dlist.h"
 #include "base/span.h"
 
@@ -32,6 +34,7 @@ struct config_database;
 struct database;
 struct relay;
 struct server_socket;
+struct stream;
 
 struct relay_options {
 	const struct config_database *line; /* of [databases] */
@@ -46,9 +49,14 @@ struct relay_options {
  * login_relay_greet() follows, or the client is closed. */
 int relay_start(struct client *client, const struct relay_options *options,
 		struct relay **out) MUST_CHECK;
-/* Closes the server connection; the relay is freed at the end of the turn.  NULL is
- * fine. */
+/* For client_close(): closes the server connection; the relay is freed at the end of
+ * the turn.  NULL is fine. */
 void relay_close(struct relay *relay);
+/* Ends it with its client, which is told: at once, or when what was asked has been
+ * answered (a base backup, SQL).  Streaming never is, and ends between two messages. */
+void relay_end(struct relay *relay, enum client_close_reason reason);
+/* The client has got the beginning of a message, and waits for the rest. */
+bool relay_is_in_message(const struct relay *relay);
 /* Bytes of the client; returns how many were consumed. */
 size_t relay_take(struct relay *relay, struct span in);
 /* The client has room again. */
@@ -58,6 +66,10 @@ void relay_resume_reading(struct relay *relay);
 void relay_cancel(struct relay *relay, struct dlist *orders);
 /* What the server said at login. */
 const struct server_socket *relay_socket(const struct relay *relay);
+/* Of the server connection; NULL: it is not open yet. */
+const struct stream *relay_stream(const struct relay *relay);
+/* Since 1970. */
+uint64_t relay_opened_us(const struct relay *relay);
 /* The server's process id, or 0 when it is not known to be the true one. */
 uint32_t relay_pid(const struct relay *relay);
 /* As the client gave them, for the log and the metrics. */

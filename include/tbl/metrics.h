@@ -51,7 +51,7 @@ METRIC(GAUGE, DATABASE, client_connections, CLIENT_STATE, NONE, NONE, "pgrecall_
        "Client connections by state (SHOW POOLS cl_active, cl_waiting).")
 METRIC(GAUGE, PROCESS, client_connections_max, NONE, NONE, NONE, "pgrecall_client_connections_max",
        "Configured max_client_conn.")
-METRIC(GAUGE, PROCESS, replication_connections, NONE, NONE, NONE, "pgrecall_replication_connections",
+METRIC(GAUGE, PROCESS, replication_connections, RELAY, NONE, NONE, "pgrecall_replication_connections",
        "Replication clients, each with a server connection of its own outside the pools.")
 METRIC(COUNTER, DATABASE, client_accepted, NONE, NONE, NONE, "pgrecall_client_connections_accepted_total",
        "Client connections accepted.")

@@ -83,6 +83,21 @@ static unsigned console_n_servers(const struct console_job *job)
 	return n;
 }
 
+/* Replication has a server connection, too; without a pool. */
+static void console_pause_visit(struct console_job *job, struct worker *worker)
+{
+	console_apply(job, worker);
+	dlist_each (c, tmp, &worker->clients) {
+		struct client *client = container_of(c, struct client, link);
+		if (client->relay == NULL ||
+		    !console_is_meant(job, relay_database(client->relay))) {
+			continue;
+		}
+		relay_end(client->relay, CLIENT_CLOSE_ADMIN);
+		job->n_left += client_is_open(client) ? 1 : 0;
+	}
+}
+
 static void console_pause_begin(struct console_job *job)
 {
 	struct pools *pools = &job->console->proxy->pools;
@@ -101,7 +116,8 @@ static enum console_outcome console_pause_finish(struct console_job *job)
 		console_fail(job, "55000", "resumed before everything was paused");
 		return CONSOLE_DONE;
 	}
-	return console_n_servers(job) > 0 ? CONSOLE_AGAIN : CONSOLE_DONE;
+	return job->n_left > 0 || console_n_servers(job) > 0 ? CONSOLE_AGAIN
+							     : CONSOLE_DONE;
 }
 
 /* Whoever gave up waiting did not want the pause either. */
@@ -302,7 +318,7 @@ void console_pause_all(struct console *console, bool on)
 const struct console_command console_pause = {
 	.tag = "PAUSE",
 	.begin = console_pause_begin,
-	.visit = console_apply,
+	.visit = console_pause_visit,
 	.finish = console_pause_finish,
 	.abandon = console_pause_abandon,
 };

@@ -10,6 +10,7 @@
 #include "console_pools_priv.h"
 #include "console_priv.h"
 #include "proxy/client.h"
+#include "proxy/relay.h"
 #include "proxy/server_cancel.h"
 #include "proxy/worker.h"
 #include "upstream/gates.h"
@@ -26,14 +27,15 @@ void console_pools_free(struct console_pools *pools)
 	}
 }
 
-static struct console_pool *console_pool_of(struct console_pools *pools,
-					    struct pool_shared *shared)
+static bool console_is_of(const struct console_pool *pool, const char *database,
+			  const char *user)
 {
-	for (size_t i = 0; i < pools->n; i++) {
-		if (pools->at[i].shared == shared) {
-			return &pools->at[i];
-		}
-	}
+	return strcmp(pool->database, database) == 0 && strcmp(pool->user, user) == 0;
+}
+
+static struct console_pool *console_pool_add(struct console_pools *pools,
+					     const char *database, const char *user)
+{
 	if (pools->n == pools->cap) {
 		size_t cap = pools->cap + CONSOLE_POOLS_STEP;
 		struct console_pool *at = realloc(pools->at, cap * sizeof(*at));
@@ -43,12 +45,43 @@ static struct console_pool *console_pool_of(struct console_pools *pools,
 		pools->at = at;
 		pools->cap = cap;
 	}
-	pools->at[pools->n] = (struct console_pool){ .shared = shared };
-	return &pools->at[pools->n++];
+	struct console_pool *pool = &pools->at[pools->n++];
+	*pool = (struct console_pool){ .shared = NULL };
+	(void)snprintf(pool->database, sizeof(pool->database), "%s", database);
+	(void)snprintf(pool->user, sizeof(pool->user), "%s", user);
+	return pool;
+}
+
+/* The row of a pool; one that replication has made becomes it. */
+static struct console_pool *console_pool_of(struct console_pools *pools,
+					    const struct pool_shared *shared)
+{
+	for (size_t i = 0; i < pools->n; i++) {
+		struct console_pool *at = &pools->at[i];
+		if (at->shared == shared ||
+		    (at->shared == NULL &&
+		     console_is_of(at, shared->database, shared->user))) {
+			return at;
+		}
+	}
+	return console_pool_add(pools, shared->database, shared->user);
+}
+
+static struct console_pool *console_pool_of_relay(struct console_pools *pools,
+						  const struct relay *relay)
+{
+	for (size_t i = 0; i < pools->n; i++) {
+		if (console_is_of(&pools->at[i], relay_database(relay),
+				  relay_user(relay))) {
+			return &pools->at[i];
+		}
+	}
+	return console_pool_add(pools, relay_database(relay), relay_user(relay));
 }
 
 static void console_add_pool(struct console_pool *to, const struct pool *pool)
 {
+	to->shared = pool->shared;
 	to->n_clients += pool->n_clients - pool->n_waiting;
 	to->n_waiting += pool->n_waiting;
 	to->n_idle += pool->n_idle;
@@ -75,6 +108,39 @@ static void console_add_pool(struct console_pool *to, const struct pool *pool)
 	}
 }
 
+/* As PgBouncer shows them: of the pool of their database and user. */
+static void console_add_relay(struct console_pool *to, const struct relay *relay)
+{
+	bool is_open = relay_stream(relay) != NULL;
+	to->n_clients++;
+	to->n_relays += is_open ? 1 : 0;
+	to->n_active += is_open ? 1 : 0;
+	to->n_login += is_open ? 0 : 1;
+}
+
+static bool console_gather_relays(struct console_pools *pools,
+				  const struct worker *worker)
+{
+	dlist_each (l, tmp, &worker->clients) {
+		const struct relay *relay = container_of(l, struct client, link)->relay;
+		if (relay == NULL) {
+			continue;
+		}
+		struct console_pool *to = console_pool_of_relay(pools, relay);
+		if (to == NULL) {
+			return false;
+		}
+		console_add_relay(to, relay);
+	}
+	return true;
+}
+
+static unsigned console_pool_servers(const struct console_pool *pool)
+{
+	return pool->n_relays +
+	       (pool->shared != NULL ? atomic_load(&pool->shared->n_servers) : 0);
+}
+
 void console_gather_pools(struct console_job *job, struct worker *worker)
 {
 	if (job->next_worker == 0) {
@@ -94,6 +160,9 @@ void console_gather_pools(struct console_job *job, struct worker *worker)
 		}
 		console_add_pool(to, pool);
 	}
+	if (!console_gather_relays(job->pools, worker)) {
+		console_fail(job, "53200", "out of memory");
+	}
 }
 
 static const char *console_mode(enum pool_mode mode)
@@ -110,12 +179,11 @@ static const char *console_mode(enum pool_mode mode)
 }
 
 static enum pool_mode console_mode_of(const struct config *config,
-				      const struct pool_shared *shared)
+				      const struct console_pool *pool)
 {
 	const struct config_database *db =
-	    config_find_database(config, span_str(shared->database));
-	const struct config_user *user =
-	    config_find_user(config, span_str(shared->user));
+	    config_find_database(config, span_str(pool->database));
+	const struct config_user *user = config_find_user(config, span_str(pool->user));
 	if (db != NULL && db->has_pool_mode) {
 		return db->pool_mode;
 	}
@@ -134,8 +202,8 @@ static enum console_outcome console_pools_finish(struct console_job *job)
 				       ? (now - pool->oldest_ns) / 1000
 				       : 0;
 		console_row(rows);
-		console_text(rows, pool->shared->database);
-		console_text(rows, pool->shared->user);
+		console_text(rows, pool->database);
+		console_text(rows, pool->user);
 		console_number(rows, pool->n_clients);
 		console_number(rows, pool->n_waiting);
 		console_number(rows, pool->n_asking);
@@ -149,7 +217,7 @@ static enum console_outcome console_pools_finish(struct console_job *job)
 		console_number(rows, pool->n_login);
 		console_number(rows, wait_us / 1000000);
 		console_number(rows, wait_us % 1000000);
-		console_text(rows, console_mode(console_mode_of(config, pool->shared)));
+		console_text(rows, console_mode(console_mode_of(config, pool)));
 		console_text(rows, NULL);
 		console_row_end(rows);
 	}
@@ -168,8 +236,8 @@ static void console_database_row(struct console_job *job, const struct config *c
 	unsigned n_clients = 0;
 	for (size_t i = 0; i < job->pools->n; i++) {
 		const struct console_pool *pool = &job->pools->at[i];
-		if (strcmp(pool->shared->database, name) == 0) {
-			n_servers += atomic_load(&pool->shared->n_servers);
+		if (strcmp(pool->database, name) == 0) {
+			n_servers += console_pool_servers(pool);
 			n_clients += pool->n_clients + pool->n_waiting;
 		}
 	}
@@ -201,8 +269,7 @@ static void console_database_row(struct console_job *job, const struct config *c
 static bool console_is_first(const struct console_pools *pools, size_t i)
 {
 	for (size_t k = 0; k < i; k++) {
-		if (strcmp(pools->at[k].shared->database,
-			   pools->at[i].shared->database) == 0) {
+		if (strcmp(pools->at[k].database, pools->at[i].database) == 0) {
 			return false;
 		}
 	}
@@ -219,7 +286,7 @@ static enum console_outcome console_databases_finish(struct console_job *job)
 		}
 	}
 	for (size_t i = 0; i < job->pools->n; i++) {
-		const char *name = job->pools->at[i].shared->database;
+		const char *name = job->pools->at[i].database;
 		const struct config_database *db =
 		    config_find_database(config, span_str(name));
 		if (db != NULL && strcmp(db->name, "*") == 0 &&
@@ -241,8 +308,8 @@ static void console_user_row(struct console_job *job, const struct config *confi
 	unsigned n_clients = 0;
 	for (size_t i = 0; i < job->pools->n; i++) {
 		const struct console_pool *pool = &job->pools->at[i];
-		if (strcmp(pool->shared->user, name) == 0) {
-			n_servers += atomic_load(&pool->shared->n_servers);
+		if (strcmp(pool->user, name) == 0) {
+			n_servers += console_pool_servers(pool);
 			n_clients += pool->n_clients + pool->n_waiting;
 		}
 	}
@@ -270,10 +337,10 @@ static enum console_outcome console_users_finish(struct console_job *job)
 		console_user_row(job, config, &config->users[i], config->users[i].name);
 	}
 	for (size_t i = 0; i < pools->n; i++) {
-		const char *name = pools->at[i].shared->user;
+		const char *name = pools->at[i].user;
 		bool is_new = config_find_user(config, span_str(name)) == NULL;
 		for (size_t k = 0; k < i && is_new; k++) {
-			is_new = strcmp(pools->at[k].shared->user, name) != 0;
+			is_new = strcmp(pools->at[k].user, name) != 0;
 		}
 		if (is_new) {
 			console_user_row(job, config, NULL, name);

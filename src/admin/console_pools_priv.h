@@ -8,12 +8,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/startup.h"
+
 struct console_job;
 struct pool_shared;
 struct worker;
 
 struct console_pool {
-	struct pool_shared *shared;
+	const struct pool_shared *shared; /* NULL: replication only */
+	char database[STARTUP_NAME_MAX + 1];
+	char user[STARTUP_NAME_MAX + 1];
+	unsigned n_relays;  /* server connections that no pool counts */
 	unsigned n_clients; /* that do not wait */
 	unsigned n_waiting;
 	unsigned n_active;

@@ -111,16 +111,19 @@ static enum console_outcome console_mem_finish(struct console_job *job)
 		return CONSOLE_DONE;
 	}
 	store_shared_collect(proxy->store, sum);
+	uint64_t n_pools = 0;
 	for (size_t i = 0; i < job->pools->n; i++) {
-		n_servers += atomic_load(&job->pools->at[i].shared->n_servers);
+		const struct pool_shared *shared = job->pools->at[i].shared;
+		n_servers += shared != NULL ? atomic_load(&shared->n_servers) : 0;
+		n_pools += shared != NULL ? 1 : 0;
 	}
 	uint64_t n_clients = atomic_load(&proxy->n_clients);
 	console_mem_row(&job->rows, "client", sizeof(struct client), n_clients,
 			n_clients * sizeof(struct client));
 	console_mem_row(&job->rows, "server", sizeof(struct server), n_servers,
 			n_servers * sizeof(struct server));
-	console_mem_row(&job->rows, "pool", sizeof(struct pool_shared), job->pools->n,
-			job->pools->n * sizeof(struct pool_shared));
+	console_mem_row(&job->rows, "pool", sizeof(struct pool_shared), n_pools,
+			n_pools * sizeof(struct pool_shared));
 	uint64_t n_entries = metric_get(&sum->cache_entries[METRIC_MEMORY_L1]);
 	uint64_t bytes = metric_get(&sum->cache_memory[METRIC_MEMORY_L1]);
 	console_mem_row(&job->rows, "cache_entry", n_entries ? bytes / n_entries : 0,

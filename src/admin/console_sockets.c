@@ -209,6 +209,7 @@ static void console_client(struct console_job *job, const struct client *client)
 		row.database = relay_database(client->relay);
 		row.replication = relay_kind(client->relay);
 		row.remote_pid = relay_pid(client->relay);
+		row.link = client->relay;
 	}
 	if (pool != NULL && client->session.context != NULL) {
 		row.application_name =
@@ -260,14 +261,39 @@ static void console_server(struct console_job *job, const struct server *server)
 	console_socket_row(job, &row);
 }
 
+/* The server connection of a replication client. */
+static void console_relay(struct console_job *job, const struct client *client)
+{
+	const struct relay *relay = client->relay;
+	const struct stream *stream = relay_stream(relay);
+	if (stream == NULL || !stream_is_open(stream)) {
+		return;
+	}
+	struct console_socket row = {
+		.type = "S",
+		.user = relay_user(relay),
+		.database = relay_database(relay),
+		.replication = relay_kind(relay),
+		.state = client->state == CLIENT_RELAY ? "active" : "login",
+		.stream = stream,
+		.self = relay,
+		.link = client,
+		.connected_us = relay_opened_us(relay),
+		.request_us = console_when(client->since_ns),
+		.remote_pid = relay_pid(relay),
+		.id = relay_pid(relay),
+	};
+	console_socket_row(job, &row);
+}
+
 static void console_clients_of(struct console_job *job, struct worker *worker,
 			       bool active_only)
 {
 	dlist_each (l, tmp, &worker->clients) {
 		const struct client *client = container_of(l, struct client, link);
-		bool is_active = client->state == CLIENT_BOUND ||
-				 client->state == CLIENT_LOOKUP ||
-				 client->state == CLIENT_WAIT;
+		bool is_active =
+		    client->state == CLIENT_BOUND || client->state == CLIENT_LOOKUP ||
+		    client->state == CLIENT_RELAY || client->state == CLIENT_WAIT;
 		if (client_is_open(client) && (is_active || !active_only)) {
 			console_client(job, client);
 		}
@@ -277,6 +303,12 @@ static void console_clients_of(struct console_job *job, struct worker *worker,
 static void console_servers_of(struct console_job *job, struct worker *worker,
 			       bool active_only)
 {
+	dlist_each (c, tmp4, &worker->clients) {
+		const struct client *client = container_of(c, struct client, link);
+		if (client->relay != NULL) {
+			console_relay(job, client);
+		}
+	}
 	dlist_each (l, tmp, &worker->upstream.all) {
 		const struct pool *pool = container_of(l, struct pool, link);
 		dlist_each (b, tmp2, &pool->busy) {
@@ -315,8 +347,28 @@ static void console_visit_active(struct console_job *job, struct worker *worker)
 
 /* Descriptors */
 
+/* Whose a descriptor is. */
+struct console_owner {
+	const char *user;
+	const char *database;
+};
+
+static struct console_owner console_owner_of(const struct pool *pool,
+					     const struct relay *relay)
+{
+	struct console_owner owner = { NULL, NULL };
+	if (pool != NULL) {
+		owner = (struct console_owner){ pool->shared->user,
+						pool->shared->database };
+	} else if (relay != NULL) {
+		owner =
+		    (struct console_owner){ relay_user(relay), relay_database(relay) };
+	}
+	return owner;
+}
+
 static void console_fd_row(struct console_rows *rows, const char *task, int fd,
-			   const struct pool *pool, int link)
+			   struct console_owner owner, int link)
 {
 	struct console_address peer;
 	struct console_address own;
@@ -324,8 +376,8 @@ static void console_fd_row(struct console_rows *rows, const char *task, int fd,
 	console_row(rows);
 	console_number(rows, (uint64_t)fd);
 	console_text(rows, task);
-	console_text(rows, pool ? pool->shared->user : NULL);
-	console_text(rows, pool ? pool->shared->database : NULL);
+	console_text(rows, owner.user);
+	console_text(rows, owner.database);
 	console_text(rows, peer.host);
 	console_number(rows, peer.port);
 	console_number(rows, 0); /* keys stay secret */
@@ -333,26 +385,39 @@ static void console_fd_row(struct console_rows *rows, const char *task, int fd,
 	console_row_end(rows);
 }
 
+static void console_client_fds(struct console_job *job, const struct client *client)
+{
+	const struct relay *relay = client->relay;
+	const struct stream *far = client->server != NULL ? &client->server->stream
+				   : relay != NULL	  ? relay_stream(relay)
+							  : NULL;
+	struct console_owner owner = console_owner_of(client->pool, relay);
+	console_fd_row(&job->rows, "client", client->stream.fd, owner,
+		       far != NULL ? far->fd : -1);
+	if (relay != NULL && far != NULL && stream_is_open(far)) {
+		console_fd_row(&job->rows, "server", far->fd, owner, client->stream.fd);
+	}
+}
+
 static void console_visit_fds(struct console_job *job, struct worker *worker)
 {
 	dlist_each (l, tmp, &worker->clients) {
 		const struct client *client = container_of(l, struct client, link);
 		if (client_is_open(client)) {
-			console_fd_row(&job->rows, "client", client->stream.fd,
-				       client->pool,
-				       client->server ? client->server->stream.fd : -1);
+			console_client_fds(job, client);
 		}
 	}
 	dlist_each (p, tmp2, &worker->upstream.all) {
 		const struct pool *pool = container_of(p, struct pool, link);
+		struct console_owner owner = console_owner_of(pool, NULL);
 		dlist_each (b, tmp3, &pool->busy) {
 			const struct server *s = container_of(b, struct server, link);
-			console_fd_row(&job->rows, "server", s->stream.fd, pool,
+			console_fd_row(&job->rows, "server", s->stream.fd, owner,
 				       s->client ? s->client->stream.fd : -1);
 		}
 		dlist_each (i, tmp4, &pool->idle) {
 			const struct server *s = container_of(i, struct server, link);
-			console_fd_row(&job->rows, "server", s->stream.fd, pool, -1);
+			console_fd_row(&job->rows, "server", s->stream.fd, owner, -1);
 		}
 	}
 }

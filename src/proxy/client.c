@@ -158,6 +158,12 @@ void client_join_relay(struct client *client, struct relay *relay)
 
 void client_refind(struct client *client)
 {
+	if (client->relay != NULL &&
+	    config_find_database(client->worker->config,
+				 span_str(relay_database(client->relay))) == NULL) {
+		relay_end(client->relay, CLIENT_CLOSE_RELOAD);
+		return;
+	}
 	client->refind = client->server != NULL;
 	if (client->database == NULL) {
 		return;
@@ -350,9 +356,10 @@ void client_close_text(struct client *client, enum client_close_reason reason,
 	client_log_close(client, row, text);
 	/* the error goes out unless the client is in the middle of somebody else's
 	 * message */
-	bool in_message = client->state == CLIENT_RELAY ||
-			  (client->server != NULL && client->server->pass_left > 0 &&
-			   !client->server->pass_swallow);
+	bool in_message =
+	    (client->state == CLIENT_RELAY && relay_is_in_message(client->relay)) ||
+	    (client->server != NULL && client->server->pass_left > 0 &&
+	     !client->server->pass_swallow);
 	if (sqlstate != NULL && !in_message && stream_is_open(&client->stream)) {
 		struct buf message;
 		buf_init(&message, 8192);

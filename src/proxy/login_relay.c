@@ -18,6 +18,7 @@
 #include "proxy/proxy.h"
 #include "proxy/relay.h"
 #include "proxy/worker.h"
+#include "upstream/gates.h"
 #include "upstream/server_socket.h"
 #include "wire/frame.h"
 #include "wire/writer.h"
@@ -82,6 +83,12 @@ void login_relay(struct client *client, const struct config_database *line)
 		.password = login->password,
 		.options = login->server_options,
 	};
+	unsigned gates = gates_of(&worker->proxy->pools, span_str(login->database));
+	if (gates != 0) {
+		client_close(client, gates & GATE_DISABLED ? CLIENT_CLOSE_DISABLED
+							   : CLIENT_CLOSE_PAUSED);
+		return;
+	}
 	if (login->replication == STARTUP_LOGICAL) {
 		options.database =
 		    database_find(worker->proxy->databases, span_str(login->database),

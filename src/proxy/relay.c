@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -74,6 +75,14 @@ void relay_cancel(struct relay *relay, struct dlist *orders)
 
 /* The end */
 
+static _Atomic uint64_t *relay_gauge(const struct relay *relay)
+{
+	return &relay->worker->metrics
+		    ->replication_connections[relay->database != NULL
+						  ? METRIC_RELAY_LOGICAL
+						  : METRIC_RELAY_PHYSICAL];
+}
+
 void relay_close(struct relay *relay)
 {
 	if (relay == NULL || relay->client == NULL) {
@@ -82,7 +91,7 @@ void relay_close(struct relay *relay)
 	relay->client->relay = NULL;
 	relay->client = NULL;
 	atomic_fetch_sub(&relay->worker->proxy->n_relays, 1);
-	metric_sub(&relay->worker->metrics->replication_connections, 1);
+	metric_sub(relay_gauge(relay), 1);
 	connect_cancel(steal(&relay->connect));
 	cancel_flight_forget(steal(&relay->cancel));
 	relay_writes_lost(relay);
@@ -168,6 +177,38 @@ static void relay_ask_pid(struct relay *relay)
 
 /* Bytes */
 
+bool relay_may_end(const struct relay *relay)
+{
+	return relay->ends && relay->server_left == 0 &&
+	       (relay->n_asked == 0 || relay->streams);
+}
+
+/* True when it has ended. */
+static bool relay_check_end(struct relay *relay)
+{
+	bool ends = relay_may_end(relay);
+	if (ends) {
+		client_close(relay->client, relay->end_reason);
+	}
+	return ends;
+}
+
+void relay_end(struct relay *relay, enum client_close_reason reason)
+{
+	if (relay->client->state != CLIENT_RELAY) {
+		client_close(relay->client, reason);
+		return;
+	}
+	relay->ends = true;
+	relay->end_reason = reason;
+	(void)relay_check_end(relay);
+}
+
+bool relay_is_in_message(const struct relay *relay)
+{
+	return relay->server_left > 0;
+}
+
 static size_t relay_bytes(struct stream *stream, struct span in)
 {
 	struct relay *relay = container_of(stream, struct relay, stream);
@@ -180,6 +221,9 @@ static size_t relay_bytes(struct stream *stream, struct span in)
 		return in.n;
 	}
 	stream_put_borrow(&client->stream, span_make(in.p, n));
+	if (relay_check_end(relay)) {
+		return in.n;
+	}
 	if (stream_is_full(&client->stream)) {
 		relay->server_stopped = true;
 		stream_pause(stream);
@@ -245,6 +289,7 @@ static void relay_on_connect(void *arg, struct server_socket *socket,
 		return;
 	}
 	relay->socket = socket;
+	relay->opened_us = clock_wall_us();
 	relay->pid = server_socket_pid(socket);
 	if (server_socket_open(socket, &relay->stream, &relay->worker->group,
 			       &relay_events) < 0) {
@@ -295,7 +340,7 @@ int relay_start(struct client *client, const struct relay_options *options,
 		free(relay);
 		return r;
 	}
-	metric_add(&relay->worker->metrics->replication_connections, 1);
+	metric_add(relay_gauge(relay), 1);
 	*out = relay;
 	return 0;
 }
@@ -320,6 +365,16 @@ const char *relay_database(const struct relay *relay)
 const char *relay_user(const struct relay *relay)
 {
 	return relay->user;
+}
+
+const struct stream *relay_stream(const struct relay *relay)
+{
+	return relay->socket != NULL ? &relay->stream : NULL;
+}
+
+uint64_t relay_opened_us(const struct relay *relay)
+{
+	return relay->opened_us;
 }
 
 const char *relay_kind(const struct relay *relay)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/close_reason.h"
 #include "base/span.h"
 #include "net/loop.h"
 #include "net/stream.h"
@@ -31,13 +32,17 @@ struct relay {
 	char *name;		      /* owned */
 	char *user;		      /* owned */
 	uint32_t db_index;
+	uint64_t opened_us;  /* since 1970, when socket is set */
 	uint32_t pid;	     /* as the login told */
 	bool pid_is_true;    /* the process has said the same of itself */
 	bool asks_pid;	     /* our question for it is not answered yet */
 	bool client_stopped; /* until the server keeps up */
 	bool server_stopped; /* until the client keeps up */
-	unsigned n_asked;    /* messages that ReadyForQuery answers, and has not yet */
-	size_t client_left;  /* bytes of a client's message still to come */
+	bool streams;	     /* the last of those asked goes on until a side ends it */
+	bool ends;	     /* as soon as it may: relay_end() */
+	enum client_close_reason end_reason;
+	unsigned n_asked;   /* messages that ReadyForQuery answers, and has not yet */
+	size_t client_left; /* bytes of a client's message still to come */
 	size_t server_left;
 	struct commit *commit;	      /* what they may write, in flight; or NULL */
 	struct relay_tokens *tokens;  /* Redis is told of it; or NULL */
@@ -52,5 +57,8 @@ size_t relay_watch_client(struct relay *relay, struct span in);
 size_t relay_watch_server(struct relay *relay, struct span in);
 /* The connection ends; a commit under way has an unknown outcome. */
 void relay_writes_lost(struct relay *relay);
-/* relay.c: goes on reading from the server when nothing is against it. */
+/* relay.c: it is to end, and this is the moment: between two messages of the server,
+ * and nothing is under way that will end by itself. */
+bool relay_may_end(const struct relay *relay);
+/* Goes on reading from the server when nothing is against it. */
 void relay_go_on(struct relay *relay);

@@ -17,49 +17,9 @@
 #include "proxy/writes.h"
 #include "relay_priv.h"
 #include "wire/frame.h"
+#include "wire/replication.h"
 
-#define RELAY_WORD_MAX 32	   /* bytes; more than any word below */
-#define RELAY_MAX_LEN  0x7fffffffU /* the server's messages are its own affair */
-
-/* Replication commands that write no table.  The server takes a text as SQL only when
- * it does not begin with a word of its replication grammar, and these words begin no
- * SQL. What is not here (SHOW, for one, is in both grammars) counts as SQL. */
-static const char *const relay_commands[] = {
-	"ALTER_REPLICATION_SLOT", "BASE_BACKUP",      "CREATE_REPLICATION_SLOT",
-	"DROP_REPLICATION_SLOT",  "IDENTIFY_SYSTEM",  "READ_REPLICATION_SLOT",
-	"START_REPLICATION",	  "TIMELINE_HISTORY", "UPLOAD_MANIFEST",
-};
-
-static bool relay_is_space(uint8_t c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool relay_is_word(uint8_t c)
-{
-	return c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       (c >= '0' && c <= '9') || c == '$' || c >= 0x80;
-}
-
-static bool relay_is_command(struct span text)
-{
-	size_t n = 0;
-	while (text.n > 0 && relay_is_space(text.p[0])) {
-		text = span_skip(text, 1);
-	}
-	while (n < text.n && relay_is_word(text.p[n])) {
-		n++;
-	}
-	if (n == text.n) {
-		return false; /* the end of the word is not here */
-	}
-	for (size_t i = 0; i < ARRAY_LEN(relay_commands); i++) {
-		if (span_ieq(span_make(text.p, n), span_str(relay_commands[i]))) {
-			return true;
-		}
-	}
-	return false;
-}
+#define RELAY_MAX_LEN 0x7fffffffU /* the server's messages are its own affair */
 
 /* Everything in the database may be written from now on.  False: no memory, and the
  * client has been closed. */
@@ -82,12 +42,12 @@ static bool relay_begin_write(struct relay *relay)
 /* A message of the client that ReadyForQuery answers. */
 static bool relay_ask(struct relay *relay, const struct frame *frame)
 {
-	if (relay->database == NULL) {
-		return true;
-	}
+	enum replication_command command =
+	    frame->type == 'Q' ? replication_command(frame->body) : REPLICATION_SQL;
 	relay->n_asked++;
-	bool is_command = frame->type == 'Q' && relay_is_command(frame->body);
-	return is_command || relay_begin_write(relay);
+	relay->streams = command == REPLICATION_STREAM;
+	return relay->database == NULL || command != REPLICATION_SQL ||
+	       relay_begin_write(relay);
 }
 
 size_t relay_watch_client(struct relay *relay, struct span in)
@@ -109,7 +69,7 @@ size_t relay_watch_client(struct relay *relay, struct span in)
 			return in.n;
 		}
 		if (r == FRAME_NEED ||
-		    (!frame.complete && frame.body.n < RELAY_WORD_MAX)) {
+		    (!frame.complete && frame.body.n < REPLICATION_WORD_MAX)) {
 			break;
 		}
 		if (frame.type == 'X') {
@@ -179,16 +139,14 @@ static bool relay_ready(struct relay *relay)
 		commit_end(steal(&relay->commit), relay->worker->versions, true);
 	}
 	relay->n_asked -= relay->n_asked > 0 ? 1 : 0;
+	relay->streams = relay->streams && relay->n_asked > 0;
 	return true;
 }
 
 size_t relay_watch_server(struct relay *relay, struct span in)
 {
 	size_t used = 0;
-	if (relay->database == NULL) {
-		return in.n;
-	}
-	while (used < in.n) {
+	while (used < in.n && !relay_may_end(relay)) {
 		struct frame frame;
 		if (relay->server_left > 0) {
 			size_t n = in.n - used;

@@ -21,6 +21,7 @@
 #include "proxy/client.h"
 #include "proxy/client_steps.h"
 #include "proxy/proxy.h"
+#include "proxy/relay.h"
 #include "proxy/server_reset.h"
 #include "proxy/server_steps.h"
 #include "proxy/users.h"
@@ -213,7 +214,9 @@ static void worker_close_clients(struct worker *worker, int phase)
 {
 	dlist_each (l, tmp, &worker->clients) {
 		struct client *client = container_of(l, struct client, link);
-		if (!worker_spares(client, phase)) {
+		if (client->relay != NULL && phase != PROXY_STOPPING) {
+			relay_end(client->relay, CLIENT_CLOSE_SHUTDOWN);
+		} else if (!worker_spares(client, phase)) {
 			client_close(client, CLIENT_CLOSE_SHUTDOWN);
 		}
 	}

@@ -20,6 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psycopg2.extensions
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
@@ -145,3 +146,12 @@ def gate(postgres):
     made = Gate(postgres.port)
     yield made
     made.close()
+
+
+@pytest.fixture
+def blocking_psycopg2():
+    """Replication by psycopg2 wants no callback for waiting, which other tests set."""
+    callback = psycopg2.extensions.get_wait_callback()
+    psycopg2.extensions.set_wait_callback(None)
+    yield
+    psycopg2.extensions.set_wait_callback(callback)

@@ -203,15 +203,6 @@ def test_pg_recvlogical(pgrecall, postgres, database, directory):
     idle(proxy, postgres)
 
 
-@pytest.fixture
-def blocking_psycopg2():
-    """Replication by psycopg2 wants no callback for waiting, which other tests set."""
-    callback = psycopg2.extensions.get_wait_callback()
-    psycopg2.extensions.set_wait_callback(None)
-    yield
-    psycopg2.extensions.set_wait_callback(callback)
-
-
 @pytest.mark.parametrize("plugin", ["test_decoding", "pgoutput"])
 def test_psycopg2(blocking_psycopg2, pgrecall, postgres, database, plugin):
     proxy = pgrecall()
@@ -345,5 +336,5 @@ def test_a_reload_and_the_end_of_the_daemon(pgrecall, postgres, database):
         assert client.types(client.query("IDENTIFY_SYSTEM")) == "TDCZ"
     proxy.stop()
     for client in clients:
-        assert client.rest() == []
+        assert [m.sqlstate() for m in client.rest()] == ["57P01"]
     wait_for(lambda: postgres.psql(SENDERS) == "0\n")

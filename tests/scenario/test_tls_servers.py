@@ -5,10 +5,13 @@
 import asyncio
 import os
 import re
+import subprocess
 import time
 
 import asyncpg
 import psycopg
+import psycopg2
+import psycopg2.extras
 import pytest
 
 import wire
@@ -36,7 +39,7 @@ def encrypted(directory):
     server.authority = authority
     server.psql("CREATE TABLE t AS SELECT g AS id, repeat('v', 100) AS v FROM generate_series(1, 1000) g;"
                 "ALTER TABLE t ADD PRIMARY KEY (id)")
-    (server.data / "pg_hba.conf").write_text("hostssl all all 127.0.0.0/24 trust\n")
+    (server.data / "pg_hba.conf").write_text("hostssl all,replication all 127.0.0.0/24 trust\n")
     server.psql("SELECT pg_reload_conf()")
     yield server
     server.stop("immediate")
@@ -120,6 +123,50 @@ def test_database_url_says_the_mode(pgrecall, encrypted):
                 proxy.connect("postgres")
         else:
             assert via_tls(proxy) == [[b"t", b"TLSv1.3"]]
+
+
+def test_replication_is_encrypted_and_checked_on_both_sides(pgrecall, encrypted, directory, blocking_psycopg2):
+    """pg_receivewal and psycopg2, verify-full from client to proxy and from proxy to server."""
+    proxy = pgrecall(server=encrypted, tls=True, pgrecall={
+        "server_tls_sslmode": "verify-full", "server_tls_ca_file": encrypted.authority.crt})
+    proxy.sections["databases"] = {"*": f"host=localhost port={encrypted.port}"}
+    proxy.configure()
+    proxy.stop()
+    proxy.start()
+    senders = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_replication USING (pid) WHERE ssl"
+    encrypted.psql("CREATE TABLE rows (id int PRIMARY KEY); SELECT pg_create_physical_replication_slot('wal', true)")
+    target = directory / "wal"
+    target.mkdir()
+    env = dict(os.environ, PGHOST="localhost", PGPORT=str(proxy.port), PGUSER="postgres", PGSSLMODE="verify-full",
+               PGSSLROOTCERT=str(proxy.authority.crt))
+    receiver = subprocess.Popen([f"{encrypted.bindir}/pg_receivewal", "-D", target, "--slot", "wal", "--no-loop"], env=env)
+    try:
+        wait_for(lambda: encrypted.psql(senders) == "1\n")
+        encrypted.psql("INSERT INTO rows SELECT generate_series(1, 20000)")
+        segment = encrypted.psql("SELECT pg_walfile_name(pg_current_wal_insert_lsn())").strip()
+        encrypted.psql("SELECT pg_switch_wal()")
+        wait_for(lambda: (target / segment).exists(), 20, "a whole segment")
+        assert (target / segment).read_bytes() == (encrypted.data / "pg_wal" / segment).read_bytes()
+    finally:
+        receiver.terminate()
+        receiver.wait()
+    conn = psycopg2.connect(host="localhost", port=proxy.port, user="postgres", dbname="postgres", sslmode="verify-full",
+                            sslrootcert=str(proxy.authority.crt),
+                            connection_factory=psycopg2.extras.LogicalReplicationConnection)
+    assert conn.info.ssl_in_use
+    cursor = conn.cursor()
+    cursor.create_replication_slot("rows", output_plugin="test_decoding")
+    cursor.start_replication(slot_name="rows", decode=True)
+    wait_for(lambda: encrypted.psql(senders) == "1\n")
+    encrypted.psql("INSERT INTO rows VALUES (-7)")
+    seen = []
+
+    def read():
+        while (m := cursor.read_message()) is not None:
+            seen.append(m.payload)
+        return any("id[integer]:-7" in text for text in seen)
+    wait_for(read, 10, "the row")
+    conn.close()
 
 
 def test_everything_goes_through_an_encrypted_server(pgrecall, encrypted):
