@@ -114,6 +114,8 @@ struct catalog {
 	struct name_index type_names;
 	uint32_t n_user_relations;
 	bool has_hidden_volatile;
+	bool has_setters;      /* functions, other than triggers' */
+	bool has_setting_code; /* what runs with a write of some relation sets */
 };
 
 /* A string that is kept once. */

@@ -103,7 +103,9 @@ struct relation {
 	bool has_foreign_member; /* a foreign table in the tree: not ours to watch */
 	bool no_key; /* a member has several parents: columns of the tree do not match
 			up */
-	bool trigger_sets; /* a trigger in the tree may change its session */
+	bool trigger_sets; /* what runs with writes of the tree (a trigger, a rule, a
+			    * default, a check) may change its session, or the catalogue
+			    */
 	uint8_t triggers[RELATION_EVENTS]; /* enum trigger_danger */
 	struct relation_fk fk[RELATION_EVENTS];
 };
@@ -115,6 +117,7 @@ struct function_info {
 	/* A user's volatile function, other than those of extensions that are known to
 	 * leave tables alone (uuid-ossp, pgcrypto and the like). */
 	bool may_write;
+	bool sets;	       /* may change its session for those that come later */
 	bool is_set_returning; /* any of them */
 	bool is_procedure;     /* any of them */
 	bool is_aggregate;     /* any of them */
@@ -183,3 +186,6 @@ bool relations_type_by_oid(const struct catalog *catalog, uint32_t oid,
 /* A user's volatile function may run where no statement names it: behind an operator, a
  * cast, a type's input or a domain's check. */
 bool relations_has_hidden_volatile(const struct catalog *catalog);
+/* Some relation is trigger_sets: who writes where it cannot be followed may come by it.
+ */
+bool relations_has_setting_code(const struct catalog *catalog);

@@ -14,9 +14,13 @@
 /* Whether NAME, folded as PostgreSQL does, is a function that could write. */
 typedef bool (*trigger_source_is_function_fn)(const void *arg, struct span name);
 
-/* Whether it may change its session for those that come later: it sets something, or
- * makes a temporary table.  What a text that it EXECUTEs does is not read. */
+/* Whether its own statements may change its session for those that come later, or the
+ * catalogue: it sets something, makes a temporary table, or runs a text as SQL. */
 bool trigger_source_sets(struct span source);
+
+/* Whether it has a name that is, perhaps, such a function's. */
+bool trigger_source_calls(struct span source, trigger_source_is_function_fn is_function,
+			  const void *arg);
 
 /* TRIGGER_HARMLESS or TRIGGER_DANGEROUS. */
 enum trigger_danger trigger_source_danger(struct span source,

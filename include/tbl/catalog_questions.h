@@ -33,6 +33,13 @@
 	"(" p ".provolatile = 'v' AND NOT " CQ_SYSTEM(p ".pronamespace")                 \
 	" AND NOT " CQ_KNOWN_EXTENSION(p) ")"
 
+/* SOURCE of a function, as text: it may change its session, or the catalogue, for those
+ * that come later. */
+#define CQ_CHANGES(source)                                                               \
+	source " ~* '[[:<:]](set_config|execute|temp|temporary|[a-z]+_to_xml[a-z]*|ts_stat" \
+	"|ts_rewrite)[[:>:]]|(^|[>\\x3b]|[[:<:]](begin|then|else|loop))[[:space:]]*"         \
+	"(alter|create|discard|drop|grant|load|reassign|reset|revoke|set)[[:space:]]'"
+
 /* Compiling such queries takes half a second, running them ten milliseconds. */
 CATALOG_QUESTION(settings, 1,
 	"SELECT set_config('jit', 'off', false)")
@@ -109,6 +116,21 @@ CATALOG_QUESTION(functions, 8,
 	"  'pg_catalog.event_trigger'::regtype)"
 	" GROUP BY p.pronamespace, p.proname")
 
+/* Functions that may do so; of other languages than those that can be read everything is
+ * believed, of C nothing.  Triggers' have a question of their own. */
+CATALOG_QUESTION(setters, 2,
+	"SELECT DISTINCT p.pronamespace, p.proname"
+	" FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang"
+	" CROSS JOIN LATERAL (SELECT CASE WHEN p.prosrc = '' AND p.prokind IN ('f', 'p')"
+	"  THEN pg_get_functiondef(p.oid) ELSE p.prosrc END) s (source)"
+	" WHERE l.lanname NOT IN ('c', 'internal') AND NOT " CQ_SYSTEM("p.pronamespace")
+	" AND NOT " CQ_KNOWN_EXTENSION("p")
+	" AND p.prorettype NOT IN ('pg_catalog.trigger'::regtype,"
+	"  'pg_catalog.event_trigger'::regtype)"
+	" AND (l.lanname NOT IN ('sql', 'plpgsql') OR " CQ_CHANGES("s.source")
+	"  OR " CQ_CHANGES("regexp_replace(s.source, '--[^' || chr(10) || ']*"
+			   "|/[*]([^*]|[*]+[^*/])*[*]+/', ' ', 'g')") ")")
+
 CATALOG_QUESTION(operators, 4,
 	"SELECT o.oprnamespace, o.oprname, max(" CQ_RANK("p") "),"
 	" bool_or(coalesce(l.typname IN ('vector', 'halfvec', 'sparsevec'), false))"
@@ -158,10 +180,12 @@ CATALOG_QUESTION(hidden, 1,
 	"  JOIN pg_proc p ON d.refclassid = " CQ_IS_PROC " AND p.oid = d.refobjid"
 	"  WHERE d.classid = 'pg_catalog.pg_policy'::regclass AND " CQ_MAY_WRITE("p"))
 
-/* Sources only of the language whose sources we can read. */
+/* Sources only of the language whose sources we can read; of others but C "execute", which
+ * may do anything. */
 CATALOG_QUESTION(trigger_functions, 4,
 	"SELECT p.oid, p.proname, " CQ_SYSTEM("p.pronamespace") ","
-	" CASE WHEN l.lanname = 'plpgsql' THEN p.prosrc END"
+	" CASE WHEN l.lanname = 'plpgsql' THEN p.prosrc"
+	"  WHEN l.lanname NOT IN ('c', 'internal') THEN 'execute' END"
 	" FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang"
 	" WHERE p.oid IN (SELECT tgfoid FROM pg_trigger WHERE NOT tgisinternal)")
 
@@ -169,8 +193,9 @@ CATALOG_QUESTION(triggers, 3,
 	"SELECT tgrelid, tgtype, tgfoid FROM pg_trigger"
 	" WHERE NOT tgisinternal AND tgenabled <> 'D'")
 
-CATALOG_QUESTION(rules, 1,
-	"SELECT DISTINCT ev_class FROM pg_rewrite WHERE ev_type <> '1' AND ev_enabled <> 'D'")
+CATALOG_QUESTION(rules, 2,
+	"SELECT ev_class, bool_or(pg_get_ruledef(oid) ~* 'set_config')"
+	" FROM pg_rewrite WHERE ev_type <> '1' AND ev_enabled <> 'D' GROUP BY ev_class")
 
 CATALOG_QUESTION(views, 2,
 	"SELECT c.oid, pg_get_viewdef(c.oid) FROM pg_class c WHERE c.relkind = 'v'"
@@ -182,3 +207,4 @@ CATALOG_QUESTION(views, 2,
 #undef CQ_RANK
 #undef CQ_KNOWN_EXTENSION
 #undef CQ_MAY_WRITE
+#undef CQ_CHANGES

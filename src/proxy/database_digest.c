@@ -33,6 +33,7 @@ static const struct digest_rule digest_rules[DIGEST_N_QUESTIONS] = {
 	[DIGEST_parents]      = { .relation = 2 }, /* children of others count */
 	[DIGEST_foreign_keys] = { .relation = 1 },
 	[DIGEST_functions]    = { .schema = 1 },
+	[DIGEST_setters]      = { .schema = 1 },
 	[DIGEST_operators]    = { .schema = 1 },
 	[DIGEST_types]        = { .schema = 2 },
 	[DIGEST_code]         = { .relation = 1 },

@@ -62,6 +62,28 @@ int catalog_take_functions(struct catalog_builder *builder, const char *const *v
 				      catalog->functions.n - 1);
 }
 
+int catalog_take_setters(struct catalog_builder *builder, const char *const *values)
+{
+	struct row row = row_begin(builder, values);
+	struct catalog *catalog = builder->catalog;
+	uint32_t schema = row_schema(&row);
+	struct span name = span_str(row_text(&row));
+	uint32_t item;
+	uint32_t at = 0;
+	catalog->has_setters = true;
+	if (row.failed || schema == CATALOG_NONE) {
+		return row_end(&row);
+	}
+	uint32_t hash = name_index_hash(schema, name);
+	while ((item = name_index_next(&catalog->function_names, hash, &at)) !=
+	       NAME_INDEX_END) {
+		struct catalog_function *function = &catalog->functions.items[item];
+		function->info.sets |=
+		    function->schema == schema && span_eq_str(name, function->name);
+	}
+	return row_end(&row);
+}
+
 static struct catalog_operator *
 catalog_builder_operator(struct catalog_builder *builder, struct span name)
 {
@@ -224,6 +246,13 @@ int catalog_leave_types(struct catalog_builder *builder)
 
 /* Code that runs with writes */
 
+static void relation_sets(struct catalog_builder *builder, struct relation *relation,
+			  bool sets)
+{
+	relation->trigger_sets |= sets;
+	builder->catalog->has_setting_code |= sets;
+}
+
 static void relation_raise(struct relation *relation, enum relation_event event,
 			   enum trigger_danger danger)
 {
@@ -240,6 +269,8 @@ int catalog_take_code(struct catalog_builder *builder, const char *const *values
 	if (row.failed || relation == NULL) {
 		return row_end(&row);
 	}
+	/* which function it calls, and what that calls in turn, is not known */
+	relation_sets(builder, &relation->pub, builder->catalog->has_setters);
 	relation_raise(&relation->pub, RELATION_INSERT, TRIGGER_DANGEROUS);
 	relation_raise(&relation->pub, RELATION_UPDATE, TRIGGER_DANGEROUS);
 	if (kind != 'd' && kind != 'c') {
@@ -282,7 +313,11 @@ int catalog_take_trigger_functions(struct catalog_builder *builder,
 	bool is_system = row_bool(&row);
 	const char *source = *row.next;
 	function->danger = TRIGGER_DANGEROUS;
-	function->sets = source != NULL && trigger_source_sets(span_str(source));
+	function->sets =
+	    source != NULL &&
+	    (trigger_source_sets(span_str(source)) ||
+	     (builder->catalog->has_setters &&
+	      trigger_source_calls(span_str(source), is_harmful_name, builder)));
 	if (is_system && is_harmless_builtin(name)) {
 		function->danger = TRIGGER_HARMLESS;
 	} else if (source != NULL) {
@@ -324,7 +359,8 @@ int catalog_take_triggers(struct catalog_builder *builder, const char *const *va
 	    offsetof(struct catalog_trigger_function, oid), oid);
 	if (at != CATALOG_NONE) {
 		danger = builder->trigger_functions.items[at].danger;
-		relation->pub.trigger_sets |= builder->trigger_functions.items[at].sets;
+		relation_sets(builder, &relation->pub,
+			      builder->trigger_functions.items[at].sets);
 	}
 	for (unsigned event = 0; event < RELATION_EVENTS; event++) {
 		if ((type & bits[event]) != 0) {
@@ -338,8 +374,11 @@ int catalog_take_rules(struct catalog_builder *builder, const char *const *value
 {
 	struct row row = row_begin(builder, values);
 	struct catalog_relation *relation = row_relation(&row);
+	bool sets = row_bool(&row);
 	if (relation != NULL) {
 		relation->pub.has_rules = true;
+		relation_sets(builder, &relation->pub,
+			      sets || builder->catalog->has_setters);
 	}
 	return row_end(&row);
 }

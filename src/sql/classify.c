@@ -107,6 +107,7 @@ static void classify_definition(struct classify *c, const struct relation *view,
 	classify_query(&inner);
 	c->has_vector |= inner.has_vector;
 	c->has_danger |= inner.has_danger;
+	c->draft->suspect |= st.has_set_config;
 	c->failed |= inner.failed;
 }
 
@@ -193,7 +194,7 @@ static void classify_effects(struct classify *c)
 			classify_view(c, rel);
 		} else if (rel == NULL && !ref->is_target) {
 			/* Perhaps a view that came into being a moment ago. */
-			c->draft->writes_all = true;
+			c->draft->writes_all = c->draft->suspect = true;
 		}
 	}
 	c->draft->n_reads = 0;

@@ -173,6 +173,7 @@ static void classify_field(struct classify *c, const char *name)
 		return;
 	}
 	c->draft->calls_users |= !info.is_system;
+	c->draft->suspect |= info.sets;
 	if (info.may_write) {
 		classify_danger(c);
 	} else if (info.is_system ? strncmp(name, "pg_", 3) == 0
@@ -195,6 +196,7 @@ static void classify_function(struct classify *c, const struct sql_function *f)
 				      span_str(f->name.schema), span_str(f->name.name),
 				      &info)) {
 		c->draft->calls_users |= !info.is_system;
+		c->draft->suspect |= info.sets;
 		if (info.may_write) {
 			classify_danger(c);
 		} else if (!info.is_system && info.volatility != VOLATILITY_IMMUTABLE) {

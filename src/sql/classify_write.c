@@ -71,6 +71,7 @@ static bool classify_sets_referenced(const struct sql_write *w,
 static void classify_foreign_keys(struct classify *c, const struct sql_write *w,
 				  const struct relation *rel, unsigned events)
 {
+	bool has_setting_code = relations_has_setting_code(c->source->catalog);
 	for (unsigned e = 0; e < RELATION_EVENTS; e++) {
 		if ((events & (1U << e)) == 0 ||
 		    (e == RELATION_UPDATE && !classify_sets_referenced(w, rel)) ||
@@ -79,6 +80,7 @@ static void classify_foreign_keys(struct classify *c, const struct sql_write *w,
 		}
 		const struct relation_fk *fk = &rel->fk[e];
 		c->draft->writes_all |= fk->is_dangerous;
+		c->draft->suspect |= fk->is_dangerous && has_setting_code;
 		for (size_t i = 0; i < fk->n_roots; i++) {
 			(void)classify_add_write(c, fk->roots[i]);
 		}
@@ -97,12 +99,17 @@ static bool classify_is_readable(struct classify *c, const struct sql_write *w,
 	    rel->kind == RELATION_FOREIGN || rel->is_temp) {
 		c->draft->writes_all = true;
 	}
+	/* what a dangerous trigger writes may have others that set */
+	bool has_setting_code = relations_has_setting_code(c->source->catalog);
 	c->draft->suspect |= rel->trigger_sets;
 	for (unsigned e = 0; e < RELATION_EVENTS; e++) {
 		if ((events & (1U << e)) == 0) {
 			continue;
 		}
-		c->draft->writes_all |= rel->triggers[e] == TRIGGER_DANGEROUS;
+		if (rel->triggers[e] == TRIGGER_DANGEROUS) {
+			c->draft->writes_all = true;
+			c->draft->suspect |= has_setting_code;
+		}
 		/* A harmless trigger may give a new row other values, and an old row
 		 * none. */
 		if (rel->triggers[e] != TRIGGER_NONE && e != RELATION_DELETE) {
@@ -312,6 +319,9 @@ static void classify_write(struct classify *c, const struct sql_write *w)
 	const struct relation *rel = c->refs != NULL ? c->refs[w->target->index] : NULL;
 	if (rel == NULL || c->source->odd_path) {
 		c->draft->writes_all = true;
+		/* it may have triggers that set; without any catalogue nothing is
+		 * cached, and this would be the rule */
+		c->draft->suspect |= c->source->catalog != NULL;
 		return;
 	}
 	if (rel->is_system) {
@@ -323,6 +333,7 @@ static void classify_write(struct classify *c, const struct sql_write *w)
 		/* Its base tables' triggers, rules and foreign keys would have to be
 		 * followed, or code of the user's; such writes are rare. */
 		c->draft->writes_all = true;
+		c->draft->suspect |= relations_has_setting_code(c->source->catalog);
 		return;
 	}
 	bool readable = classify_is_readable(c, w, rel);

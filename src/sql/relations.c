@@ -274,6 +274,7 @@ bool relations_function(const struct catalog *catalog, const struct search_path 
 		}
 		out->is_system &= info->is_system;
 		out->may_write |= info->may_write;
+		out->sets |= info->sets;
 		out->is_set_returning |= info->is_set_returning;
 		out->is_procedure |= info->is_procedure;
 		out->is_aggregate |= info->is_aggregate;
@@ -333,4 +334,9 @@ bool relations_type_by_oid(const struct catalog *catalog, uint32_t oid,
 bool relations_has_hidden_volatile(const struct catalog *catalog)
 {
 	return catalog->has_hidden_volatile;
+}
+
+bool relations_has_setting_code(const struct catalog *catalog)
+{
+	return catalog->has_setting_code;
 }

@@ -27,9 +27,13 @@ static const char *const dangerous_functions[] = {
 };
 /* clang-format on */
 
-/* Words that change the session where a statement begins, and that do so anywhere. */
-static const char *const setting_words[] = { "discard", "load", "reset", "set" };
-static const char *const setting_anywhere[] = { "set_config", "temp", "temporary" };
+/* Words that change the session or the catalogue where a statement begins, and that do
+ * so anywhere. */
+static const char *const setting_words[] = {
+	"alter", "create",   "discard", "drop",	  "grant",
+	"load",	 "reassign", "reset",	"revoke", "set",
+};
+static const char *const setting_anywhere[] = { "execute", "temp", "temporary" };
 static const char *const opening_words[] = { "begin", "else", "loop", "then" };
 
 enum trigger_token {
@@ -299,12 +303,29 @@ bool trigger_source_sets(struct span source)
 		}
 		if (token == TOKEN_BAD ||
 		    is_in(scan.name, setting_anywhere, ARRAY_LEN(setting_anywhere)) ||
+		    is_in(scan.name, dangerous_functions,
+			  ARRAY_LEN(dangerous_functions)) ||
 		    (was_start && token == TOKEN_WORD &&
 		     is_in(scan.name, setting_words, ARRAY_LEN(setting_words)))) {
 			return true;
 		}
 		is_start = token == TOKEN_WORD &&
 			   is_in(scan.name, opening_words, ARRAY_LEN(opening_words));
+	}
+	return false;
+}
+
+bool trigger_source_calls(struct span source, trigger_source_is_function_fn is_function,
+			  const void *arg)
+{
+	struct trigger_scan scan = { .left = source };
+	enum trigger_token token;
+	while ((token = trigger_next(&scan)) != TOKEN_END) {
+		if (token == TOKEN_BAD ||
+		    (token != TOKEN_BYTE &&
+		     is_function(arg, span_make(scan.name, scan.n_name)))) {
+			return true;
+		}
 	}
 	return false;
 }

@@ -174,24 +174,121 @@ def test_savepoint_in_a_portal_of_before_the_setting(cached):
         assert cached.ask(reader, text)[0] == [[b"2020-01-31"]]
 
 
+TURN = """
+CREATE FUNCTION turn() RETURNS text LANGUAGE sql AS $$ SELECT set_config({setting}, false) $$;
+CREATE FUNCTION turns() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	PERFORM set_config({setting}, false); RETURN NEW; END $$;
+"""
+
+
+def trigger(body, on="t"):
+    return (f"CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NEW; END $$;"
+            f"CREATE TRIGGER act BEFORE INSERT ON {on} FOR EACH ROW EXECUTE FUNCTION act();")
+
+
+# What makes a write change a setting of its session, and the write.
+BEHIND = {
+    "itself": (trigger("PERFORM set_config({setting}, false)"), NEW),
+    "text": (trigger("EXECUTE 'SELECT set_' || 'config($1, $2, false)' USING {setting}"), NEW),
+    "function": (trigger("PERFORM turn()"), NEW),
+    "expression": (trigger("NEW.v := length(turn()) + NEW.v"), NEW),
+    "another trigger": (
+        "CREATE TABLE u (k int); CREATE TRIGGER turns BEFORE INSERT ON u FOR EACH ROW EXECUTE FUNCTION turns();"
+        + trigger("INSERT INTO u VALUES (1)"), NEW),
+    "foreign key": (
+        "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int REFERENCES parent ON DELETE CASCADE);"
+        "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);"
+        "CREATE TRIGGER turns AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION turns();",
+        "DELETE FROM parent WHERE id = 1"),
+    "foreign key and another trigger": (
+        "CREATE TABLE u (k int); CREATE TRIGGER turns BEFORE INSERT ON u FOR EACH ROW EXECUTE FUNCTION turns();"
+        "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int REFERENCES parent ON DELETE CASCADE);"
+        "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);"
+        "CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN INSERT INTO u VALUES (1); RETURN NULL; END $$;"
+        "CREATE TRIGGER act AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION act();",
+        "DELETE FROM parent WHERE id = 1"),
+    "instead of": (
+        "CREATE VIEW w AS SELECT k, v FROM t;"
+        "CREATE TRIGGER turns INSTEAD OF INSERT ON w FOR EACH ROW EXECUTE FUNCTION turns();",
+        "INSERT INTO w VALUES (1, 5)"),
+    "view": (
+        "CREATE VIEW w AS SELECT k, v FROM t;"
+        "CREATE TRIGGER turns BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION turns();",
+        "INSERT INTO w VALUES (1, 5)"),
+    "partition": (
+        "CREATE TABLE p (k int) PARTITION BY LIST (k); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);"
+        "CREATE TRIGGER turns BEFORE INSERT ON p1 FOR EACH ROW EXECUTE FUNCTION turns();",
+        "INSERT INTO p VALUES (1)"),
+    "default": ("ALTER TABLE t ADD COLUMN more text DEFAULT turn();", NEW),
+    "check": ("ALTER TABLE t ADD CHECK (turn() IS NOT NULL) NOT VALID;", NEW),
+    "rule": ("CREATE RULE r AS ON INSERT TO t DO ALSO SELECT set_config({setting}, false);", NEW),
+    "when": (
+        "CREATE FUNCTION quiet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;"
+        "CREATE TRIGGER quiet BEFORE INSERT ON t FOR EACH ROW WHEN (turn() IS NOT NULL) EXECUTE FUNCTION quiet();", NEW),
+    "stable function": ("ALTER FUNCTION turn() STABLE;", "SELECT turn()"),
+    "body": ("CREATE FUNCTION new_style() RETURNS text LANGUAGE sql RETURN set_config({setting}, false);",
+             "SELECT new_style()"),
+    "read of a view": ("CREATE VIEW w AS SELECT turn() FROM t LIMIT 1; CREATE VIEW x AS SELECT * FROM w;",
+                       "SELECT * FROM x"),
+    "read of a view that sets": ("CREATE VIEW w AS SELECT set_config({setting}, false);", "SELECT * FROM w"),
+    "prepared": ("", "PREPARE p AS SELECT set_config({setting}, false)", "EXECUTE p", "DEALLOCATE p"),
+    "prepared by the protocol": ("", "BEGIN", "DECLARE c CURSOR FOR SELECT set_config({setting}, false)",
+                                 "FETCH c", "COMMIT"),
+}
+
+
 @pytest.mark.parametrize("setting", ["DateStyle", "search_path"])
-def test_trigger_that_changes_a_setting(cached, setting):
-    """What a trigger does to its session is not what others read through."""
+@pytest.mark.parametrize("way", BEHIND)
+def test_write_that_changes_a_setting(cached, setting, way):
+    """What a write does to its session is not what others read through."""
+    value = "'DateStyle', 'German'" if setting == "DateStyle" else "'search_path', 'other, public'"
+    schema, *writes = (text.replace("{setting}", value) for text in (TURN + BEHIND[way][0], *BEHIND[way][1:]))
     cached.client().run("CREATE SCHEMA other", "CREATE TABLE d (k int, at date)", "CREATE TABLE other.d (k int, at date)",
-                      "INSERT INTO d VALUES (1, '2020-01-31')",
-                      "CREATE FUNCTION turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM"
-                      " set_config('DateStyle', 'German', false); RETURN NULL; END $$"
-                      if setting == "DateStyle" else
-                      "CREATE FUNCTION turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM"
-                      " set_config('search_path', 'other', false); RETURN NULL; END $$",
-                      "CREATE TRIGGER turn AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION turn()")
+                        "INSERT INTO d VALUES (1, '2020-01-31')", schema)
     reader, writer = cached.client(), cached.client()
     text = "SELECT max(at) FROM d WHERE k = 1"
     cached.warm(reader, text)
-    writer.run(NEW)
+    writer.run(*writes)
     for client in (reader, cached.client()):
-        for _ in range(4):
+        for number in range(4):
             assert cached.ask(client, text)[0] == [[b"2020-01-31"]]
+            assert cached.ask(client, f"{text} AND at > '2000-01-0{number + 1}'")[0] == [[b"2020-01-31"]]
+
+
+def test_trigger_that_changes_the_catalogue(cached):
+    """A view is of another table from then on."""
+    cached.client().run("CREATE TABLE other (k int, v int)", "INSERT INTO other VALUES (1, 7)", "CREATE TABLE log (k int)",
+                        "CREATE VIEW w AS SELECT max(v) AS m FROM t WHERE k = 1",
+                        "CREATE FUNCTION swap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                        " CREATE OR REPLACE VIEW w AS SELECT max(v) AS m FROM other WHERE k = 1; RETURN NULL; END $$",
+                        "CREATE TRIGGER swap AFTER INSERT ON log FOR EACH ROW EXECUTE FUNCTION swap()")
+    reader, writer = cached.client(), cached.client()
+    assert cached.warm(reader, "SELECT m FROM w") == OLD
+    writer.run("INSERT INTO log VALUES (1)")
+    assert cached.warm(reader, "SELECT m FROM w") == [[b"7"]]
+    writer.run("INSERT INTO other VALUES (1, 1000)")
+    assert cached.right(reader, "SELECT m FROM w") == FRESH
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_write_behind_a_setting_that_nobody_has_seen(make, mode):
+    """The names of its statements are not those of the plan."""
+    cached = make(pool_mode=mode)
+    reader, writer = cached.client(), cached.client()
+    writer.run("CREATE SCHEMA other", "CREATE TABLE other.t AS SELECT 1 AS k, 28 AS v",
+               "CREATE FUNCTION put() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'",
+               "CREATE FUNCTION other.put() RETURNS int LANGUAGE sql"
+               " AS 'INSERT INTO other.t VALUES (1, 2000) RETURNING 1'")
+    writer.run("SELECT pg_advisory_lock(1)",
+               "DO $$ BEGIN PERFORM set_config('search_path', 'other', false); END $$")
+    text = "SELECT max(v) FROM other.t WHERE k = 1"
+    assert cached.warm(reader, text) == OLD
+    writer.run("INSERT INTO t VALUES (1, 1000)")
+    assert cached.right(reader, text) == FRESH
+    cached.warm(reader, text)
+    writer.run("BEGIN", "SELECT put()", "COMMIT")
+    assert cached.right(reader, text) == [[b"2000"]]
 
 
 def test_schema_of_a_forced_user(pgrecall, empty_database):

@@ -87,7 +87,7 @@ static const struct fixture_row database[] = {
 	ROW(relations, "118", "2200", "faraway", "f", "p", "-1", "f"),
 	TABLE("119", "ruled"),
 	COLUMN("119", "1", "a", "23"),
-	ROW(rules, "119"),
+	ROW(rules, "119", "f"),
 	TABLE("120", "zoned"),
 	COLUMN("120", "1", "t", "1266"),
 	TABLE("121", "vectors"),

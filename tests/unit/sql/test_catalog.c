@@ -163,7 +163,8 @@ Test(catalog, rows_about_unknown_things_are_skipped)
 	    ROW(functions, "9", "f", "0", "f", "f", "f", "f", "f"),
 	    ROW(operators, "9", "=", "0", "f"),
 	    ROW(types, "5", "9", "t", "b", "0", "0", "0", "0"), ROW(code, "101", "d"),
-	    ROW(triggers, "101", "4", "7"), ROW(rules, "101"), ROW(views, "101", "x"));
+	    ROW(triggers, "101", "4", "7"), ROW(rules, "101", "f"),
+	    ROW(views, "101", "x"));
 	cr_assert_null(relations_by_oid(catalog, 101));
 	cr_assert_eq(rel(catalog, 100)->root, 100);
 	catalog_unref(catalog);
@@ -239,7 +240,7 @@ Test(catalog, members_of_a_tree_share_what_writes_do)
 	    ROW(relations, "104", "2200", "p4", "r", "u", "5", "f"),
 	    ROW(relations, "105", "2200", "p5", "r", "t", "5", "f"),
 	    ROW(parents, "103", "101"), ROW(parents, "104", "102"),
-	    ROW(parents, "105", "100"), ROW(rules, "102"),
+	    ROW(parents, "105", "100"), ROW(rules, "102", "f"),
 	    ROW(trigger_functions, "7", "f", "f", NULL),
 	    ROW(triggers, "101", "9", "7"));
 	for (uint32_t oid = 100; oid <= 105; oid++) {

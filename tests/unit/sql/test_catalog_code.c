@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "fixture_catalog.h"
 
@@ -96,13 +97,13 @@ Test(catalog_code, actions_are_what_they_are_called)
 
 Test(catalog_code, foreign_keys_reach_triggers_and_rules)
 {
-	struct catalog *catalog =
-	    CATALOG(CHAT, ROW(foreign_keys, "100", "101", "c", "a", "1"),
-		    ROW(foreign_keys, "101", "102", "n", "a", "1"),
-		    ROW(foreign_keys, "102", "103", "a", "c", "1"), ROW(rules, "103"),
-		    ROW(trigger_functions, "7", "f", "f", "BEGIN RETURN OLD; END"),
-		    ROW(trigger_functions, "8", "g", "f", "BEGIN DELETE FROM x; END"),
-		    ROW(triggers, "101", "9", "7"), ROW(triggers, "102", "5", "8"));
+	struct catalog *catalog = CATALOG(
+	    CHAT, ROW(foreign_keys, "100", "101", "c", "a", "1"),
+	    ROW(foreign_keys, "101", "102", "n", "a", "1"),
+	    ROW(foreign_keys, "102", "103", "a", "c", "1"), ROW(rules, "103", "f"),
+	    ROW(trigger_functions, "7", "f", "f", "BEGIN RETURN OLD; END"),
+	    ROW(trigger_functions, "8", "g", "f", "BEGIN DELETE FROM x; END"),
+	    ROW(triggers, "101", "9", "7"), ROW(triggers, "102", "5", "8"));
 	cr_expect_eq(rel(catalog, 101)->triggers[RELATION_DELETE], TRIGGER_HARMLESS);
 	cr_expect_eq(rel(catalog, 102)->triggers[RELATION_INSERT], TRIGGER_DANGEROUS);
 	/* SET NULL in messages goes on to reads, which has a rule. */
@@ -206,6 +207,47 @@ Test(catalog_code, a_trigger_may_not_call_functions_of_users)
 			    ROW(triggers, "100", "7", "7"));
 		cr_expect_eq(rel(catalog, 100)->triggers[RELATION_INSERT],
 			     cases[i].danger, "%zu", i);
+		catalog_unref(catalog);
+	}
+}
+
+#define TRIGGER(source) \
+	ROW(trigger_functions, "7", "f", "f", source), ROW(triggers, "100", "7", "7")
+#define SETTER ROW(setters, "2200", "turn")
+
+/* What runs with a write may change the session of who writes. */
+Test(catalog_code, code_that_sets)
+{
+	static const struct {
+		struct fixture_row rows[3];
+		size_t n;
+		bool sets;
+	} cases[] = {
+		{ { TRIGGER("BEGIN SET a.b = 1; END") }, 2, true },
+		{ { TRIGGER("BEGIN DELETE FROM x; END") }, 2, false },
+		{ { TRIGGER("BEGIN DELETE FROM x; END"), SETTER }, 3, false },
+		/* nobody knows what a helper calls */
+		{ { TRIGGER("BEGIN PERFORM help(); END"), SETTER }, 3, true },
+		{ { TRIGGER("BEGIN PERFORM help(); END") }, 2, false },
+		{ { ROW(code, "100", "d"), SETTER }, 2, true },
+		{ { ROW(code, "100", "d") }, 1, false },
+		{ { ROW(rules, "100", "t") }, 1, true },
+		{ { ROW(rules, "100", "f") }, 1, false },
+		{ { ROW(rules, "100", "f"), SETTER }, 2, true },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct fixture_row rows[7] = {
+			TABLE("100", "a"),
+			TABLE("101", "b"),
+			ROW(functions, "2200", "turn", "1", "f", "f", "f", "f", "f"),
+			ROW(functions, "2200", "help", "2", "t", "t", "f", "f", "f"),
+		};
+		memcpy(rows + 4, cases[i].rows, cases[i].n * sizeof(rows[0]));
+		struct catalog *catalog = fixture_catalog(rows, 4 + cases[i].n);
+		cr_expect_eq(rel(catalog, 100)->trigger_sets, cases[i].sets, "%zu", i);
+		cr_expect_eq(relations_has_setting_code(catalog), cases[i].sets, "%zu",
+			     i);
+		cr_expect_not(rel(catalog, 101)->trigger_sets);
 		catalog_unref(catalog);
 	}
 }

@@ -53,7 +53,7 @@ Test(plan_writes, insert)
 		{ "INSERT INTO ruled VALUES (1)", "WRITE !WRITE ruled(1=1) all" },
 		{ "INSERT INTO v_five VALUES (1)", "WRITE !WRITE all" },
 		{ "INSERT INTO faraway VALUES (1)", "WRITE !WRITE faraway(?) all" },
-		{ "INSERT INTO nosuch VALUES (1)", "WRITE !WRITE all" },
+		{ "INSERT INTO nosuch VALUES (1)", "WRITE !WRITE all suspect" },
 		{ "INSERT INTO pg_class VALUES (1)", "DDL !WRITE all" },
 		{ "INSERT INTO plain (a) VALUES (vol(1))", "WRITE !WRITE plain(2=null 3=null) all suspect" },
 		{ "INSERT INTO plain (a) SELECT vol FROM v_vol", "WRITE !WRITE plain(?) all suspect" },

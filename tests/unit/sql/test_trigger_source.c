@@ -138,7 +138,35 @@ Test(trigger_source, what_changes_the_session)
 	cr_expect(sets("BEGIN IF true THEN SET a.b = 1; END IF; END"));
 	cr_expect(sets("BEGIN CREATE TEMP TABLE x (y int); END"));
 	cr_expect(sets("BEGIN x := 'never ends; END"));
+	cr_expect(sets("BEGIN EXECUTE 'SET a.b = ' || x; END"));
+	cr_expect(sets("BEGIN x := query_to_xml(y, true, true, ''); END"));
+	cr_expect(sets("BEGIN IF a THEN ALTER TABLE t ADD b int; END IF; END"));
 	cr_expect_not(sets("BEGIN UPDATE t SET a = 1; RETURN NEW; END"));
 	cr_expect_not(sets("BEGIN RAISE NOTICE 'set_config'; /* temp */ END"));
 	cr_expect_not(sets("BEGIN NEW.at := now(); RETURN NEW; END"));
+}
+
+static bool is_turn(const void *arg, struct span name)
+{
+	return span_eq_str(name, "turn");
+}
+
+Test(trigger_source, whom_it_calls)
+{
+	static const struct {
+		const char *source;
+		bool calls;
+	} cases[] = {
+		{ "BEGIN PERFORM turn(); RETURN NEW; END", true },
+		{ "BEGIN NEW.a := length(public.\"turn\"()); RETURN NEW; END", true },
+		{ "BEGIN SELECT x INTO y FROM Turn(1); RETURN NEW; END", true },
+		{ "BEGIN x := 'never ends; END", true },
+		{ "BEGIN RAISE NOTICE 'turn()'; /* turn() */ RETURN NEW; END", false },
+		{ "BEGIN PERFORM returns(); RETURN NEW; END", false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cr_expect_eq(
+		    trigger_source_calls(span_str(cases[i].source), is_turn, NULL),
+		    cases[i].calls, "%s", cases[i].source);
+	}
 }
