@@ -62,6 +62,7 @@ struct stream_group {
 	struct dlist dirty;   /* streams with gathered pieces */
 	struct dlist resumed; /* streams to deliver held bytes to */
 	struct loop_task task;
+	struct gather *spare;	    /* owned; the last one that was sent, or NULL */
 	struct stream_crypt *crypt; /* owned; NULL until one of them begins TLS */
 };
 

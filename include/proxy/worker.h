@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/dlist.h"
 #include "cache/key.h"
@@ -53,6 +54,7 @@ struct worker {
 	struct planner *planner;
 	struct statement_table *statements;
 	struct key key;		  /* of the request at hand */
+	struct buf head;	  /* scratch: of a message that gets another name */
 	struct channels channels; /* that clients listen to */
 	struct dlist clients;	  /* all of them, the closed ones until the turn ends */
 	struct dlist logins;	  /* STARTUP to WELCOME, oldest first */

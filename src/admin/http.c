@@ -232,5 +232,6 @@ void http_close(struct http *http)
 	loop_task_remove(&http->burial);
 	loop_task_remove(&http->group.task);
 	http_bury(&http->burial);
+	stream_group_fini(&http->group);
 	free(http);
 }

@@ -47,6 +47,7 @@ void stream_group_init(struct stream_group *group, struct loop *loop, size_t hol
 void stream_group_fini(struct stream_group *group)
 {
 	stream_crypt_free(steal(&group->crypt));
+	free(steal(&group->spare));
 }
 
 /* The read interest is on unless the stream is paused *and* more bytes came meanwhile:
@@ -281,7 +282,7 @@ int stream_detach(struct stream *stream)
 	stream->fd = -1;
 	watch_close(steal(&stream->watch));
 	if (stream->gather != NULL) {
-		gather_release(steal(&stream->gather));
+		gather_release(group, steal(&stream->gather));
 	}
 	dlist_remove(&stream->dirty);
 	dlist_remove(&stream->resumed);

@@ -18,8 +18,6 @@
 #include "base/span.h"
 #include "net/stream.h"
 
-/* Sized to stay within malloc's per-thread cache: one is allocated and freed each turn.
- */
 #define GATHER_PIECES  24
 #define GATHER_STAGING 192
 
@@ -62,8 +60,8 @@ void stream_flush(struct stream *stream);
 void stream_transmit(struct stream *stream, struct span bytes);
 /* The socket takes bytes again. */
 void stream_writable(struct stream *stream);
-/* Frees the pieces. */
-void gather_release(struct gather *gather);
+/* Frees the pieces; GROUP keeps the rest for the next turn. */
+void gather_release(struct stream_group *group, struct gather *gather);
 
 /* stream_tls.c */
 

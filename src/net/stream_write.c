@@ -68,14 +68,18 @@ static void stream_keep_owned(struct stream *stream, struct span bytes, void *ow
 	}
 }
 
-void gather_release(struct gather *gather)
+void gather_release(struct stream_group *group, struct gather *gather)
 {
 	for (unsigned i = 0; i < gather->n; i++) {
 		if (gather->piece[i].release != NULL) {
 			gather->piece[i].release(gather->piece[i].owner);
 		}
 	}
-	free(gather);
+	if (group->spare == NULL) {
+		group->spare = gather;
+	} else {
+		free(gather);
+	}
 }
 
 /* Keeps what writev left, from byte SENT on. */
@@ -164,7 +168,7 @@ void stream_flush(struct stream *stream)
 	} else {
 		stream_send_pieces(stream, gather);
 	}
-	gather_release(gather);
+	gather_release(stream->group, gather);
 }
 
 /* Bytes that the socket took now; 0: none, or the stream is broken. */
@@ -211,7 +215,9 @@ static struct gather *stream_gather(struct stream *stream)
 		return NULL;
 	}
 	if (stream->gather == NULL) {
-		stream->gather = malloc(sizeof(*stream->gather));
+		stream->gather = stream->group->spare != NULL
+				     ? steal(&stream->group->spare)
+				     : malloc(sizeof(*stream->gather));
 		if (stream->gather == NULL) {
 			stream_break(stream);
 			return NULL;

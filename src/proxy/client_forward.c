@@ -56,11 +56,25 @@ static struct metrics_db *client_metrics(struct client *client)
 				client->pool->shared->db_index);
 }
 
-/* A message with another name in front of the rest of it. */
-static void client_put_head(struct client *client, struct buf *head, struct span rest)
+#define CLIENT_HEAD_KEPT 4096U /* bytes that stay allocated */
+
+/* For a message with another name, which is at most NAME_LEN bytes. */
+static struct buf *client_head(struct client *client, size_t name_len)
 {
+	struct buf *head = &client->worker->head;
+	buf_reset(head);
+	head->max = CLIENT_HEAD_MAX + name_len;
+	return head;
+}
+
+static void client_put_head(struct client *client, struct span rest)
+{
+	struct buf *head = &client->worker->head;
 	server_put(client->server, buf_span(head));
 	server_put_borrow(client->server, rest);
+	if (head->cap > CLIENT_HEAD_KEPT) {
+		buf_fini(head);
+	}
 }
 
 bool client_send_plain(struct client *client, const struct frame *frame)
@@ -91,11 +105,8 @@ static bool client_send_parse_as(struct client *client, struct span name,
 		return false;
 	}
 	owed_at(&server->owed, server->owed.n - 1)->statement_id = id;
-	struct buf head;
-	buf_init(&head, CLIENT_HEAD_MAX + name.n);
-	writer_parse_head(&head, name, parse->rest.n);
-	client_put_head(client, &head, parse->rest);
-	buf_fini(&head);
+	writer_parse_head(client_head(client, name.n), name, parse->rest.n);
+	client_put_head(client, parse->rest);
 	server->unsynced = true;
 	return true;
 }
@@ -186,11 +197,9 @@ bool client_send_bind(struct client *client, const struct frame *frame,
 		server_put_borrow(server, frame_bytes(frame));
 		return true;
 	}
-	struct buf head;
-	buf_init(&head, CLIENT_HEAD_MAX + bind->portal.n);
-	writer_bind_head(&head, bind->portal, span_str(statement->name), bind->rest.n);
-	client_put_head(client, &head, bind->rest);
-	buf_fini(&head);
+	writer_bind_head(client_head(client, bind->portal.n), bind->portal,
+			 span_str(statement->name), bind->rest.n);
+	client_put_head(client, bind->rest);
 	return true;
 }
 

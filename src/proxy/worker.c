@@ -306,6 +306,7 @@ static void worker_take_config(struct worker *worker)
 	statement_table_limit(worker->statements,
 			      worker->config->prepared_statements_memory);
 	key_fini(&worker->key);
+	buf_fini(&worker->head);
 	key_init(&worker->key, worker->config->max_key_size);
 	planner_flush(worker->planner);
 	upstream_reload(&worker->upstream, worker->config);
@@ -350,6 +351,7 @@ static int worker_init(struct worker *worker)
 	stream_group_init(&worker->group, worker->loop, config->client_hold_max,
 			  config->client_out_high);
 	key_init(&worker->key, config->max_key_size);
+	buf_init(&worker->head, 0);
 	r = planner_new(config->max_plans, config->max_statement_size, worker_rules,
 			worker, &worker->planner);
 	if (r == 0) {

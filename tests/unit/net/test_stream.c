@@ -83,6 +83,7 @@ static void end(struct ours *ours)
 	timer_close(ours->limit);
 	close(ours->peer);
 	loop_free(ours->loop);
+	stream_group_fini(&ours->group);
 }
 
 /* Writes until the socket takes no more. */
