@@ -464,6 +464,7 @@ void worker_free(struct worker *worker)
 	planner_free(worker->planner);
 	statement_table_free(worker->statements);
 	key_fini(&worker->key);
+	buf_fini(&worker->head);
 	users_unref(worker->users);
 	tls_unref(worker->tls);
 	config_unref(worker->config);
