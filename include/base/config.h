@@ -32,6 +32,7 @@ struct config_private;
 
 #define CONFIG_MAX_DATABASES 10000
 #define CONFIG_MAX_USERS     10000
+#define CONFIG_MAX_HOSTS     16 /* of one database */
 #define CONFIG_MAX_RULES     1000
 
 #define CONFIG_ENUM(id, text) id,
@@ -55,6 +56,11 @@ enum channel_binding {
 #include "tbl/config_enums.h"
 #undef CONFIG_ENUM_CHANNEL_BINDING
 };
+enum load_balance {
+#define CONFIG_ENUM_LOAD_BALANCE
+#include "tbl/config_enums.h"
+#undef CONFIG_ENUM_LOAD_BALANCE
+};
 enum log_format {
 #define CONFIG_ENUM_LOG_FORMAT
 #include "tbl/config_enums.h"
@@ -71,9 +77,12 @@ enum rule_class {
 /* One line of [databases], or DATABASE_URL.  Strings live as long as the configuration.
  */
 struct config_database {
-	const char *name; /* "*": any name without a line of its own */
-	const char *host; /* name, address, socket directory; NULL: libpq's default */
-	uint16_t port;
+	const char *name;  /* "*": any name without a line of its own */
+	const char *host;  /* name, address, socket directory, or several, separated by
+			      commas; NULL: libpq's default */
+	const char *ports; /* one, or one for each host; NULL: 5432 */
+	uint16_t port;	   /* the first of them */
+	enum load_balance load_balance_hosts;
 	const char
 	    *dbname; /* on the server; NULL for "*": the name that was asked for */
 	const char
@@ -87,6 +96,13 @@ struct config_database {
 	const char *sslcert;
 	const char *sslkey;
 	enum channel_binding channel_binding;
+	const char *connect_query;   /* begins every session; NULL: none */
+	const char *client_encoding; /* this and the next two: of sessions; NULL: the
+					server's */
+	const char *datestyle;
+	const char *timezone;
+	const char *options; /* the three as libpq's option of that name; NULL: none */
+	bool cache;	    /* whether its reads may be cached; off for several hosts */
 	uint32_t pool_size; /* this and the next: the global value when not given */
 	uint32_t min_pool_size;
 	uint32_t reserve_pool_size;
@@ -190,6 +206,12 @@ const struct config_user *config_find_user(const struct config *config,
 bool config_rule_matches_query(const struct config_rule *rule, const char *normalized);
 /* Whether the rule names TABLE ("schema.name"); true when it names none. */
 bool config_rule_matches_table(const struct config_rule *rule, const char *table);
+/* Whether the line names several servers. */
+bool config_has_hosts(const struct config_database *db);
+/* How many items a comma-separated setting has; item I, or the last one when there are
+ * fewer (p NULL: none). */
+size_t config_list_count(const char *list);
+struct span config_list_item(const char *list, size_t i);
 /* The next item of a comma-separated setting: false at the end.  *AT begins as the
  * setting. */
 bool config_next_item(const char **at, struct span *item_out);

@@ -35,7 +35,6 @@ enum config_type {
 	CONFIG_TYPE_STRING,
 	CONFIG_TYPE_ENUM,
 	CONFIG_TYPE_MODE,
-	CONFIG_TYPE_PORT,
 	CONFIG_TYPE_CSTRING,
 };
 
@@ -131,6 +130,11 @@ void config_build_user(struct config_build *build, struct span name, struct span
 /* Room for one more in an array of N entries of SIZE bytes, which doubles at powers of
  * two; NULL (and no_memory) without it. */
 void *config_build_grow(struct config_build *build, void *array, size_t n, size_t size);
+
+/* config_servers.c: reads what the line DB says of servers: hosts, ports, sessions. */
+void config_build_servers(struct config_build *build, struct config_database *db);
+/* What only all lines together tell of them. */
+void config_build_server_lists(struct config_build *build);
 
 /* config_rules.c: the sections [rule NAME]. */
 void config_build_rule(struct config_build *build, struct span name);

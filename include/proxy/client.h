@@ -86,6 +86,7 @@ struct client {
 	uint64_t inject_at;	  /* position of the last Parse that we injected */
 	bool session_mode;
 	bool statement_mode; /* no transaction blocks */
+	bool cache_off;	     /* its line of [databases] says so */
 	bool refind;	 /* the configuration has changed: look the database up again */
 	bool is_surplus; /* over max_client_conn: refused once it has said who it is */
 	bool wait_told;	 /* it has had the notice of query_wait_notify */

@@ -12,10 +12,8 @@
 struct server;
 struct worker;
 
-/* For a new connection: asks for its settings; server_probe_done() gives it to the
- * pool. */
-void server_probe(struct server *server);
-void server_probe_row(struct server *server, struct span body);
-void server_probe_done(struct server *server, bool failed);
+/* Sends SQL of ours, whose answer is swallowed, with the enum owed_flags FLAGS; nobody
+ * is bound.  False: the connection was closed. */
+bool server_send_sql(struct server *server, struct span sql, uint8_t flags);
 /* On each tick: closes connections of the worker whose reset takes too long. */
 void server_reset_tick(struct worker *worker);

@@ -6,13 +6,13 @@
  *   DATABASE_KEY(TYPE, name, field, min, max, unit)
  *   USER_KEY(TYPE, name, field, min, max, unit)
  *
- * TYPE PORT is a uint16_t, CSTRING a const char * that is NULL when not given. */
+ * TYPE CSTRING is a const char * that is NULL when not given. */
 
 /* clang-format off */
 #ifdef DATABASE_KEY
 /* the first ten are what DATABASE_URL says: base/config_env.c */
 DATABASE_KEY(CSTRING, "host", host, 0, 1024, NONE)
-DATABASE_KEY(PORT, "port", port, 1, 65535, NONE)
+DATABASE_KEY(CSTRING, "port", ports, 1, 256, NONE)
 DATABASE_KEY(CSTRING, "dbname", dbname, 1, 63, NONE)
 DATABASE_KEY(CSTRING, "user", user, 1, 63, NONE)
 DATABASE_KEY(CSTRING, "password", password, 0, 1024, NONE)
@@ -24,6 +24,12 @@ DATABASE_KEY(ENUM, "channel_binding", channel_binding, 0, 0, channel_binding)
 DATABASE_KEY(CSTRING, "auth_user", auth_user, 0, 63, NONE)
 DATABASE_KEY(CSTRING, "auth_query", auth_query, 0, 4096, NONE)
 DATABASE_KEY(CSTRING, "auth_dbname", auth_dbname, 0, 63, NONE)
+DATABASE_KEY(ENUM, "load_balance_hosts", load_balance_hosts, 0, 0, load_balance)
+DATABASE_KEY(BOOL, "cache", cache, 0, 0, NONE)
+DATABASE_KEY(CSTRING, "connect_query", connect_query, 0, 4096, NONE)
+DATABASE_KEY(CSTRING, "client_encoding", client_encoding, 0, 64, NONE)
+DATABASE_KEY(CSTRING, "datestyle", datestyle, 0, 64, NONE)
+DATABASE_KEY(CSTRING, "timezone", timezone, 0, 256, NONE)
 DATABASE_KEY(INT, "pool_size", pool_size, 1, 100000, NONE)
 DATABASE_KEY(INT, "min_pool_size", min_pool_size, 0, 100000, NONE)
 DATABASE_KEY(INT, "reserve_pool_size", reserve_pool_size, 0, 100000, NONE)

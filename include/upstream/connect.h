@@ -6,8 +6,8 @@
  * socket is taken over by our stream and protocol bytes flow through untouched.  The
  * PGconn lives as long as the server connection and closes it.
  *
- * A name with several addresses is tried address by address, each with its share of the
- * time that is left. */
+ * Several hosts are tried one after the other, and a name with several addresses
+ * address by address, each with its share of the time that is left. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,8 +24,11 @@ struct server_socket;
 
 /* All strings are copied; NULL or "" leaves libpq's default. */
 struct connect_options {
-	const char *host; /* name, address or directory of a Unix socket */
+	const char *host;  /* name, address or directory of a Unix socket; or several,
+			      separated by commas, which are tried in turn */
+	const char *ports; /* one, or one for each host; NULL: `port` */
 	uint16_t port;
+	uint16_t first; /* the host to begin with; 0: the first of the list */
 	const char *dbname;
 	const char *user;
 	const char *password;

@@ -25,6 +25,7 @@ enum owed_flags {
 	OWED_PINS = 16,	     /* asks which pins hold: proxy/client_pins.h */
 	OWED_SEQUENCES = 32, /* takes away what others did with sequences */
 	OWED_PROBE = 8,	     /* asks what the settings of a new connection are */
+	OWED_CONNECT = 64,   /* connect_query: proxy/server_begin.h */
 };
 
 /* The message is ignored by the server: never the head of the queue. */

@@ -69,6 +69,7 @@ struct pool_shared {
 	atomic_uint reserve;   /* beyond max, for who has waited reserve_pool_timeout */
 	atomic_uint n_clients; /* logged in, all workers */
 	atomic_uint failures;  /* connects that failed since one succeeded */
+	atomic_uint next_host; /* of the list: where the next connect begins */
 	_Atomic uint64_t retry_ns;  /* no connect before */
 	atomic_bool asks_sequences; /* currval() or lastval() was used in the pool */
 	pthread_mutex_t lock;	    /* of what follows */
@@ -165,6 +166,13 @@ void pool_lost(struct pool *pool);
 /* The same, when it was closed for an error before anybody could use it: the next
  * connect waits.  To be called first. */
 void pool_unproven(struct pool *pool);
+/* How a session of the pool begins, where TARGET stands for: CONTEXT, and what the
+ * server has reported (taken from *WELCOME; NULL: as before). */
+void pool_learn(struct pool *pool, uint64_t target, struct context *context,
+		struct welcome **welcome);
+/* A new connection cannot be used, for a reason that the next one will have, too: to be
+ * called before it is closed. */
+void pool_unfit(struct pool *pool, const char *sqlstate, const char *text);
 /* Another worker's client waits: an idle connection goes there, when one is left. */
 void pool_asked(struct pool *pool);
 /* A place in the account has become free, or the server has refused: who waits here

@@ -30,6 +30,7 @@ struct pool;
 struct server_socket;
 struct token_wait;
 struct upstream;
+struct welcome;
 
 enum server_state {
 	SERVER_IDLE,	/* in its pool's idle list */
@@ -70,6 +71,8 @@ struct server {
 	bool again_is_told; /* the client may know a description of the result */
 	bool again_is_open; /* the batch has begun, and its Sync has not been sent */
 	struct context *context; /* settings in force; a reference */
+	struct welcome *welcome; /* what it reported, until the pool knows; owned, or
+				    NULL */
 	size_t pass_left;	 /* bytes of a server message still to come */
 	bool pass_swallow;	 /* they are not the client's */
 	char tx_status;		 /* I T E, from the last ReadyForQuery */
@@ -85,6 +88,7 @@ struct server {
 		     * DISCARD ALL does not take back */
 	bool rolled_back;      /* the last command tag was ROLLBACK */
 	bool proven;	       /* it has been fit for use once */
+	bool begins_temp;      /* connect_query has made what may hide relations */
 	bool is_away;	       /* between two workers: on no loop and in no list */
 	bool reading_stopped;  /* the client is a slow reader */
 	uint32_t pid;	       /* as the login told; 0: it told none */

@@ -16,8 +16,11 @@ struct stream;
 struct stream_events;
 struct stream_group;
 
-/* Takes CONN, which is connected.  NULL without memory: CONN stays the caller's. */
-struct server_socket *server_socket_new(struct pg_conn *conn);
+/* Takes CONN, which is connected, to host number HOST of the list.  NULL without
+ * memory: CONN stays the caller's. */
+struct server_socket *server_socket_new(struct pg_conn *conn, size_t host);
+/* That number; 0 when there is one host. */
+size_t server_socket_host(const struct server_socket *socket);
 int server_socket_fd(const struct server_socket *socket);
 /* OpenSSL's SSL, which stays the socket's; NULL: not encrypted. */
 void *server_socket_ssl(const struct server_socket *socket);

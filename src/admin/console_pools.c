@@ -178,6 +178,20 @@ static const char *console_mode(enum pool_mode mode)
 	return "transaction";
 }
 
+/* NULL: there is nothing to choose from. */
+static const char *console_balance(const struct config_database *db)
+{
+	static const char *const words[] = {
+#define CONFIG_ENUM(id, text) text,
+#define CONFIG_ENUM_LOAD_BALANCE
+#include "tbl/config_enums.h"
+#undef CONFIG_ENUM_LOAD_BALANCE
+#undef CONFIG_ENUM
+	};
+	return db != NULL && config_has_hosts(db) ? words[db->load_balance_hosts]
+						  : NULL;
+}
+
 static enum pool_mode console_mode_of(const struct config *config,
 				      const struct console_pool *pool)
 {
@@ -218,7 +232,8 @@ static enum console_outcome console_pools_finish(struct console_job *job)
 		console_number(rows, wait_us / 1000000);
 		console_number(rows, wait_us % 1000000);
 		console_text(rows, console_mode(console_mode_of(config, pool)));
-		console_text(rows, NULL);
+		console_text(rows, console_balance(config_find_database(
+				       config, span_str(pool->database))));
 		console_row_end(rows);
 	}
 	config_unref(config);
@@ -256,7 +271,7 @@ static void console_database_row(struct console_job *job, const struct config *c
 	console_text(rows, lifetime);
 	console_text(
 	    rows, console_mode(db->has_pool_mode ? db->pool_mode : config->pool_mode));
-	console_text(rows, NULL);
+	console_text(rows, console_balance(db));
 	console_number(rows, db->max_db_connections);
 	console_number(rows, n_servers);
 	console_number(rows, db->max_db_client_connections);

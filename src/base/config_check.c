@@ -80,6 +80,10 @@ static void check_database(struct config_build *build, struct config_database *d
 	if (!(db->given & check_bit(keys, n, "sslmode"))) {
 		db->sslmode = config->server_tls_sslmode;
 	}
+	if (!(db->given & check_bit(keys, n, "cache"))) {
+		/* several servers may have different rows, or some of them later */
+		db->cache = !config_has_hosts(db);
+	}
 	config_build_database_tls(build, db);
 	bool is_wildcard = strcmp(db->name, "*") == 0;
 	if (db->dbname == NULL && !is_wildcard) {
@@ -348,6 +352,7 @@ void config_build_finish(struct config_build *build)
 		build->private->databases[i].index = (uint32_t)i;
 	}
 	build->private->next_database_index = (uint32_t)config->n_databases;
+	config_build_server_lists(build);
 	for (size_t i = 0; i < config->n_users; i++) {
 		check_user(build, &build->private->users[i]);
 	}

@@ -307,7 +307,7 @@ static void env_database_url(struct config_build *build, const char *text)
 		url.dbname = url.user;
 	}
 	if (url.host != NULL && strchr(url.host, ',') != NULL) {
-		url_error(&url, "lists of hosts are not supported yet");
+		url_error(&url, "lists of hosts are for [databases]");
 	}
 	if (build->errors->n_errors != before) {
 		return;
@@ -323,7 +323,7 @@ static void env_database_url(struct config_build *build, const char *text)
 		 */
 		db->host = db->user = db->password = NULL;
 		db->sslrootcert = db->sslcert = db->sslkey = NULL;
-		db->port = 5432;
+		db->ports = NULL;
 		db->given &= ~URL_KEYS;
 		url_set(&url, db, "host", url.host);
 		url_set(&url, db, "port", url.port);
@@ -331,6 +331,7 @@ static void env_database_url(struct config_build *build, const char *text)
 		for (size_t i = 0; i < ARRAY_LEN(url_tls_names); i++) {
 			url_set(&url, db, url_tls_names[i], url.tls[i]);
 		}
+		config_build_servers(build, db);
 	}
 	if (url.user != NULL && *url.user != 0) {
 		url_add_user(&url);

@@ -194,7 +194,7 @@ struct config_database *config_build_database_slot(struct config_build *build,
 		return NULL;
 	}
 	struct config_database *db = &array[config->n_databases++];
-	*db = (struct config_database){ .name = copy, .port = 5432 };
+	*db = (struct config_database){ .name = copy };
 	return db;
 }
 
@@ -234,19 +234,13 @@ void config_build_database(struct config_build *build, struct span name,
 		return;
 	}
 	/* a second line for the same name replaces the first, as in PgBouncer */
-	*db = (struct config_database){ .name = db->name, .port = 5432 };
+	*db = (struct config_database){ .name = db->name };
 	struct list_line line = {
 		.build = build, .name = db->name, .object = db, .given = &db->given
 	};
 	line.keys = config_database_keys(&line.n_keys);
 	list_read(&line, value);
-	if (db->host != NULL && strchr(db->host, ',') != NULL) {
-		config_build_error(build, "%s: lists of hosts are not supported yet",
-				   db->name);
-	}
-	if (db->host != NULL && db->host[0] == 0) {
-		db->host = NULL;
-	}
+	config_build_servers(build, db);
 }
 
 void config_build_user(struct config_build *build, struct span name, struct span value)

@@ -35,6 +35,11 @@ static const char *const words_channel_binding[] = {
 #include "tbl/config_enums.h"
 #undef CONFIG_ENUM_CHANNEL_BINDING
 };
+static const char *const words_load_balance[] = {
+#define CONFIG_ENUM_LOAD_BALANCE
+#include "tbl/config_enums.h"
+#undef CONFIG_ENUM_LOAD_BALANCE
+};
 static const char *const words_log_format[] = {
 #define CONFIG_ENUM_LOG_FORMAT
 #include "tbl/config_enums.h"
@@ -52,6 +57,7 @@ static const char *const words_log_level[] = {
 static const struct config_unit unit_of_pool_mode = { WORDS(pool_mode) };
 static const struct config_unit unit_of_sslmode = { WORDS(sslmode) };
 static const struct config_unit unit_of_channel_binding = { WORDS(channel_binding) };
+static const struct config_unit unit_of_load_balance = { WORDS(load_balance) };
 static const struct config_unit unit_of_auth_type = { WORDS(auth_type) };
 static const struct config_unit unit_of_log_format = { WORDS(log_format) };
 static const struct config_unit unit_of_log_level = { WORDS(log_level) };
@@ -221,7 +227,6 @@ static bool option_parse_number(const struct config_option *option, struct span 
 		*out = on;
 		return true;
 	case CONFIG_TYPE_INT:
-	case CONFIG_TYPE_PORT:
 		return config_parse_uint(text, out);
 	case CONFIG_TYPE_DURATION:
 		return config_parse_duration(text, option->unit->bare_ms, out);
@@ -261,9 +266,6 @@ static void option_store(const struct config_option *option, uint64_t v, void *o
 	case CONFIG_TYPE_SIZE:
 		*(uint64_t *)member = v;
 		break;
-	case CONFIG_TYPE_PORT:
-		*(uint16_t *)member = (uint16_t)v;
-		break;
 	case CONFIG_TYPE_STRING:
 	case CONFIG_TYPE_CSTRING:
 		check_failed("the row holds a number", __FILE__, __LINE__);
@@ -283,8 +285,6 @@ static uint64_t option_load(const struct config_option *option, const void *obje
 	case CONFIG_TYPE_DURATION:
 	case CONFIG_TYPE_SIZE:
 		return *(const uint64_t *)member;
-	case CONFIG_TYPE_PORT:
-		return *(const uint16_t *)member;
 	case CONFIG_TYPE_STRING:
 	case CONFIG_TYPE_CSTRING:
 		break;
@@ -314,7 +314,6 @@ static void option_format_number(const struct config_option *option, uint64_t v,
 		buf_printf(out, "%04llo", (unsigned long long)v);
 		break;
 	case CONFIG_TYPE_INT:
-	case CONFIG_TYPE_PORT:
 		buf_printf(out, "%llu", (unsigned long long)v);
 		break;
 	case CONFIG_TYPE_STRING:
@@ -353,7 +352,6 @@ static void option_expect(const struct config_option *option, struct buf *out)
 		buf_append_str(out, "must be an octal number from ");
 		break;
 	case CONFIG_TYPE_INT:
-	case CONFIG_TYPE_PORT:
 		buf_append_str(out, "must be a number from ");
 		break;
 	}

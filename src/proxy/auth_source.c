@@ -77,6 +77,7 @@ enum auth_found auth_source_init(struct auth_source *source,
 	}
 	source->options = (struct connect_options){
 		.host = target->host,
+		.ports = target->ports,
 		.port = target->port,
 		.dbname = target->dbname != NULL ? target->dbname : dbname,
 		.user = name,

@@ -168,9 +168,10 @@ void client_refind(struct client *client)
 	if (client->database == NULL) {
 		return;
 	}
-	if (client_is_quiet(client) &&
-	    config_find_database(client->worker->config,
-				 span_str(client->pool->shared->database)) == NULL) {
+	const struct config_database *line = config_find_database(
+	    client->worker->config, span_str(client->pool->shared->database));
+	client->cache_off = line != NULL && !line->cache;
+	if (client_is_quiet(client) && line == NULL) {
 		client_close(client, CLIENT_CLOSE_RELOAD);
 		return;
 	}

@@ -17,6 +17,7 @@
 #include "proxy/database.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
+#include "proxy/server_begin.h"
 #include "proxy/server_skip.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
@@ -38,12 +39,35 @@ static void client_bind(struct client *client, struct server *server)
 	client_move(client, CLIENT_BOUND);
 }
 
+/* Whether the connection has settings of another client that only a RESET would take
+ * back, which does not bring back what its connect_query has set. */
+static bool client_must_change(const struct client *client)
+{
+	const struct server *server = client->server;
+	const struct session *session = &client->session;
+	return server->context != session->context && server_is_clean(server) &&
+	       session->pins == 0 && !client->session_mode &&
+	       server_has_connect_query(server->context) &&
+	       context_must_reset(server->context, session->context);
+}
+
+static void client_change_server(struct client *client)
+{
+	struct server *server = steal(&client->server);
+	server->client = NULL;
+	client_move(client, CLIENT_IDLE);
+	server_close(server, SERVER_CLOSE_PINNED);
+}
+
 enum acquired client_acquire(struct client *client)
 {
 	if (client->wait_error.sqlstate[0] != 0) {
 		return ACQUIRE_FAILED;
 	}
-	if (client->server == NULL) {
+	while (client->server == NULL || client_must_change(client)) {
+		if (client->server != NULL) {
+			client_change_server(client);
+		}
 		struct server *server =
 		    pool_take(client->pool, client->session.context);
 		if (server == NULL) {

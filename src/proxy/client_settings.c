@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "proxy/client.h"
 #include "proxy/client_send.h"
+#include "proxy/server_begin.h"
 #include "upstream/context.h"
 #include "upstream/server.h"
 #include "wire/writer.h"
@@ -74,6 +75,10 @@ bool client_sync_settings(struct client *client)
 	}
 	if (server->context == session->context) {
 		return true;
+	}
+	if (server_has_connect_query(server->context) &&
+	    context_must_reset(server->context, session->context)) {
+		session->suspect = server->suspect = true; /* it is the client's own */
 	}
 	bool waits = server->context->cache != session->context->cache;
 	if (!client_send_settings(client, server->context, session->context,

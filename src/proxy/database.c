@@ -87,7 +87,8 @@ void database_changed(struct database *database)
 /* The connection that asks */
 
 /* The same in every process that is configured alike: host, port and name on the
- * server. A host that is not given is libpq's business. */
+ * server; of a list of hosts all of it, so no other line has the same one
+ * (base/config_servers.c).  A host that is not given is libpq's business. */
 static int database_make_tag(const struct config_database *line, struct span name,
 			     uint64_t *tag_out)
 {
@@ -95,6 +96,9 @@ static int database_make_tag(const struct config_database *line, struct span nam
 	buf_init(&key, DATABASE_MAX_KEY);
 	buf_append_cstr(&key, line->host != NULL ? line->host : "");
 	buf_append_u16(&key, line->port);
+	if (config_has_hosts(line)) {
+		buf_append_cstr(&key, line->ports != NULL ? line->ports : "");
+	}
 	buf_append_span(&key, line->dbname != NULL ? span_str(line->dbname) : name);
 	bool ok = buf_ok(&key);
 	if (ok) {
@@ -163,6 +167,7 @@ static bool database_compose(struct database *database, const struct config *con
 	pthread_mutex_lock(&database->lock);
 	struct connect_options fresh = {
 		.host = line->host,
+		.ports = line->ports,
 		.port = line->port,
 		.dbname = line->dbname != NULL ? line->dbname : database->name,
 		.user = line->user != NULL ? line->user : database->user,

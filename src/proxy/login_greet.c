@@ -277,6 +277,7 @@ void login_accepted(struct client *client)
 			      : user != NULL && user->has_pool_mode
 				  ? user->pool_mode
 				  : worker->config->pool_mode;
+	client->cache_off = !db->cache;
 	client->session_mode = mode == POOL_MODE_SESSION;
 	client->statement_mode = mode == POOL_MODE_STATEMENT;
 	client->database =

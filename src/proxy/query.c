@@ -204,8 +204,9 @@ struct entry *query_lookup(struct client *client, struct request *request,
 			   enum bypass_reason *reason)
 {
 	struct worker *worker = client->worker;
-	*reason = worker->config->cache_enabled ? session_bypass(&client->session)
-						: BYPASS_DISABLED;
+	*reason = worker->config->cache_enabled && !client->cache_off
+		      ? session_bypass(&client->session)
+		      : BYPASS_DISABLED;
 	if (*reason == BYPASS_NONE && client->target != client->pool->target) {
 		/* its defaults, and perhaps its user, are those of connections that are
 		 * being replaced: first it gets another one */

@@ -311,10 +311,18 @@ static int relay_connect(struct relay *relay, const struct relay_options *o)
 	options.dbname = options.dbname ? options.dbname : o->name;
 	options.user = options.user ? options.user : o->user;
 	options.password = options.password ? options.password : o->password;
-	options.options = o->options;
+	struct buf all; /* what the client asks for is stronger, and so comes last */
+	buf_init(&all, 8 * STARTUP_MAX_LEN);
+	buf_append_str(&all, options.options != NULL ? options.options : "");
+	buf_append_str(&all, " ");
+	buf_append_cstr(&all, o->options);
+	options.options = (const char *)all.data;
 	options.replication = o->database != NULL ? "database" : "true";
-	return connect_start(relay->worker->loop, &options, relay_on_connect, relay,
-			     &relay->connect);
+	int r = buf_ok(&all) ? connect_start(relay->worker->loop, &options,
+					     relay_on_connect, relay, &relay->connect)
+			     : -ENOMEM;
+	buf_fini(&all);
+	return r;
 }
 
 int relay_start(struct client *client, const struct relay_options *options,

@@ -7,6 +7,7 @@
 #include "proxy/client.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
+#include "proxy/server_begin.h"
 #include "proxy/server_commit.h"
 #include "proxy/server_skip.h"
 #include "proxy/writes.h"
@@ -103,6 +104,10 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 		return PASS; /* idle, and told to go: 57P01 and the like */
 	}
 	server->copy_in = false;
+	if (head->flags & OWED_CONNECT) {
+		server_connect_query_failed(server, frame);
+		return CLOSED;
+	}
 	if (head->flags & OWED_SETTINGS) {
 		head->failed = true;
 		return server_settings_failed(server, frame, fatal);

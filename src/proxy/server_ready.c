@@ -11,6 +11,7 @@
 #include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
+#include "proxy/server_begin.h"
 #include "proxy/server_commit.h"
 #include "proxy/server_reset.h"
 #include "proxy/server_steps.h"
@@ -82,6 +83,10 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 	struct client *client = server->client;
 	if (client != NULL && !dlist_is_empty(&client->late_cancels)) {
 		cancel_settled(client);
+	}
+	if (flags & OWED_CONNECT) {
+		return server_connect_query_done(server, (char)status) ? SWALLOW
+								       : CLOSED;
 	}
 	if (flags & OWED_PROBE) {
 		server_probe_done(server, failed);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
+#include "proxy/server_begin.h"
 #include "proxy/server_cancel.h"
 #include "proxy/server_skip.h"
 #include "proxy/server_steps.h"
@@ -19,27 +20,9 @@
 #include "upstream/context.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
-#include "wire/reader.h"
 #include "wire/writer.h"
 
-/* The settings of a new session that answers or name resolution depend on: the base of
- * every context of this pool.  hnsw and ivfflat are pgvector's.  The process id tells
- * whether the one of the login is true: another pooler's is not. */
-static const char probe_sql[] =
-    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.string_agg(n || '=' || coalesce("
-    "pg_catalog.current_setting(n, true), ''), E'\\n') FROM pg_catalog.unnest(ARRAY["
-    "'search_path','TimeZone','DateStyle','IntervalStyle','extra_float_digits',"
-    "'bytea_output','client_encoding','lc_messages','lc_monetary','lc_numeric','lc_"
-    "time',"
-    "'row_security','default_transaction_isolation','default_transaction_read_only',"
-    "'default_text_search_config','standard_conforming_strings','xmlbinary','xmloption'"
-    ","
-    "'transform_null_equals','array_nulls','quote_all_identifiers','role',"
-    "'session_authorization','hnsw.ef_search','hnsw.iterative_scan','ivfflat.probes']) "
-    "AS n";
-
-/* Sends SQL of ours; nobody is bound. */
-static bool server_send(struct server *server, struct span sql, uint8_t flags)
+bool server_send_sql(struct server *server, struct span sql, uint8_t flags)
 {
 	struct buf message;
 	buf_init(&message, sql.n + 16);
@@ -55,62 +38,6 @@ static bool server_send(struct server *server, struct span sql, uint8_t flags)
 		server_close(server, SERVER_CLOSE_OUT_OF_MEMORY);
 	}
 	return ok;
-}
-
-/* The probe */
-
-void server_probe(struct server *server)
-{
-	server_move(server, SERVER_RESET);
-	server->reset_since_ns = clock_now_ns();
-	(void)server_send(server, SPAN_LIT(probe_sql), OWED_PROBE);
-}
-
-/* NULL makes the reader fail. */
-static struct span probe_value(struct reader *r)
-{
-	return reader_bytes(r, (size_t)reader_i32(r));
-}
-
-void server_probe_row(struct server *server, struct span body)
-{
-	struct reader r = reader_make(body);
-	/* one that a client has changed tells that it works; what it says of settings
-	 * is not what new connections begin with */
-	bool is_changed = server->context != NULL && server->context->n > 0;
-	if (reader_u16(&r) != 2 || is_changed) {
-		return;
-	}
-	struct span pid = probe_value(&r);
-	struct span base = probe_value(&r);
-	if (!reader_at_end(&r) || memchr(base.p, 0, base.n) != NULL) {
-		return;
-	}
-	char told[16];
-	snprintf(told, sizeof(told), "%u", server->pid);
-	server->pid_is_true = span_eq_str(pid, told);
-	struct pool_shared *shared = server->pool->shared;
-	context_unref(server->context);
-	server->context =
-	    context_base(span_str(shared->database), span_str(shared->user), base);
-}
-
-void server_probe_done(struct server *server, bool failed)
-{
-	struct pool_shared *shared = server->pool->shared;
-	if (failed || server->context == NULL) {
-		server_close(server, SERVER_CLOSE_RESET_FAILED);
-		return;
-	}
-	if (server->context->n > 0) {
-		return;
-	}
-	pthread_mutex_lock(&shared->lock);
-	struct context *old = shared->base;
-	shared->base = context_ref(server->context);
-	shared->base_target = server->target;
-	pthread_mutex_unlock(&shared->lock);
-	context_unref(old);
 }
 
 /* The reset: each answer comes back here until nothing is left to do. */
@@ -139,13 +66,13 @@ static void server_send_reset_query(struct server *server)
 	const char *sql = server->pool->upstream->config->server_reset_query;
 	sql = sql[0] != 0 ? sql : discard;
 	server->reset_sent = true;
-	if (!server_send(server, span_str(sql), 0)) {
+	if (!server_send_sql(server, span_str(sql), 0)) {
 		return;
 	}
 	if (strcasecmp(sql, discard) == 0) {
 		server->sequences_of = 0;
 	} else {
-		(void)server_send(server, SPAN_LIT("DEALLOCATE ALL"), 0);
+		(void)server_send_sql(server, SPAN_LIT("DEALLOCATE ALL"), 0);
 	}
 }
 
@@ -186,7 +113,7 @@ void server_reset(struct server *server)
 		return; /* comes back with the answer */
 	}
 	if (server->tx_status != 'I') {
-		(void)server_send(server, SPAN_LIT("ROLLBACK"), 0);
+		(void)server_send_sql(server, SPAN_LIT("ROLLBACK"), 0);
 		return;
 	}
 	if (server->spent) {
@@ -198,6 +125,9 @@ void server_reset(struct server *server)
 		if (server->state == SERVER_CLOSING) {
 			return;
 		}
+	} else if (server->suspect && server_has_connect_query(server->context)) {
+		server_close(server, SERVER_CLOSE_PINNED);
+		return;
 	} else if (server->suspect) {
 		server_send_reset_query(server);
 		return;
@@ -206,7 +136,7 @@ void server_reset(struct server *server)
 		server->listens = server->unlistening = false;
 	} else if (server->listens) {
 		server->unlistening = true;
-		(void)server_send(server, SPAN_LIT("UNLISTEN *"), 0);
+		(void)server_send_sql(server, SPAN_LIT("UNLISTEN *"), 0);
 		return;
 	}
 	server_move(server, SERVER_BUSY);

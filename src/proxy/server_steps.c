@@ -28,6 +28,7 @@
 #include "proxy/database.h"
 #include "proxy/proxy.h"
 #include "proxy/query.h"
+#include "proxy/server_begin.h"
 #include "proxy/server_cancel.h"
 #include "proxy/server_commit.h"
 #include "proxy/server_copy.h"
@@ -228,6 +229,7 @@ static void server_learn(struct server *server, const struct frame *frame)
 {
 	struct message_parameter p;
 	if (message_read_parameter_status(frame->body, &p) == 0) {
+		server_begin_reported(server, p.name, p.value);
 		pool_reported(server->pool, p.name, p.value);
 	}
 }
@@ -504,6 +506,6 @@ static const struct stream_events server_events = {
 
 const struct upstream_ops server_ops = {
 	.events = &server_events,
-	.opened = server_probe,
+	.opened = server_begin,
 	.closing = server_closing,
 };

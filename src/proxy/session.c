@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/check.h"
+#include "proxy/server_begin.h"
 #include "proxy/session_text.h"
 #include "upstream/statement.h"
 
@@ -215,6 +216,12 @@ static void session_sent_set(struct session *session, const struct plan *plan,
 	}
 	session->resets =
 	    session->resets || (session->startup->n > 0 && plan->set_kind != SET_VALUE);
+	/* RESET goes to what the server's session had before its connect_query, which
+	 * is not what we take it for: until another connection is bound nothing is
+	 * cached, and this one is closed instead of reset (proxy/server_begin.h) */
+	session->suspect =
+	    session->suspect ||
+	    (plan->set_kind != SET_VALUE && server_has_connect_query(session->context));
 	if (plan->set_kind == SET_VALUE || plan->set_kind == SET_DEFAULT) {
 		session_set(session, plan);
 		return;
@@ -410,7 +417,7 @@ void session_done(struct session *session, const struct plan *plan)
 	if (plan->unpins) {
 		session->pins = 0;
 		session->untrusted = false;
-		session->suspect = false;
+		session->suspect = server_has_connect_query(session->context);
 	}
 }
 

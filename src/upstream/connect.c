@@ -2,7 +2,8 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* connect_start ──> resolve ──> try_next <── address failed or took too long
- *                                  │  ^
+ *                      ^           │  ^
+ *                      └ next host ┤  │
  *                                  v  │ watch
  *                                 poll ──> connect_end: socket or error
  *
@@ -19,6 +20,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/config.h"
+#include "base/config_value.h"
 #include "net/loop.h"
 #include "net/resolve.h"
 #include "net/timer.h"
@@ -30,6 +33,10 @@ struct connect {
 	connect_fn fn;
 	void *arg;
 	struct connect_options options; /* its strings are owned */
+	size_t host_at;			/* the host under way, of the list */
+	size_t n_left;			/* hosts after it that were not tried */
+	char *host;			/* its name; owned */
+	uint16_t port;			/* its port */
 	struct resolve *resolve;	/* the look-up under way, or NULL */
 	char *addresses;		/* comma-separated; owned */
 	char *next;			/* the part not yet tried */
@@ -67,6 +74,7 @@ static void connect_free(struct connect *c)
 	PQfinish(steal(&c->conn));
 	connect_options_fini(&c->options);
 	free(c->addresses);
+	free(c->host);
 	free(c);
 }
 
@@ -88,7 +96,7 @@ static void connect_succeed(struct connect *c)
 		connect_fail(c);
 		return;
 	}
-	struct server_socket *socket = server_socket_new(c->conn);
+	struct server_socket *socket = server_socket_new(c->conn, c->host_at);
 	if (socket == NULL || PQsetnonblocking(c->conn, 1) != 0) {
 		free(socket);
 		failure_set(&c->failure, "fatal", "53200", "out of memory");
@@ -102,8 +110,8 @@ static void connect_succeed(struct connect *c)
 	fn(arg, socket, NULL);
 }
 
-/* Time that the next of N addresses may take, so that one that swallows packets leaves
- * something to the others. */
+/* Time that the next of N addresses, or hosts, may take, so that one that swallows
+ * packets leaves something to the others. */
 static uint64_t connect_share_ms(const struct connect *c, size_t n)
 {
 	uint64_t now_ms = clock_now_ms();
@@ -141,10 +149,10 @@ static PGconn *connect_begin(const struct connect *c, const char *address)
 	const struct connect_options *o = &c->options;
 	struct connect_keywords k = { .n = 0 };
 	char port[sizeof("65535")] = "";
-	if (o->port != 0) {
-		(void)snprintf(port, sizeof(port), "%u", (unsigned)o->port);
+	if (c->port != 0) {
+		(void)snprintf(port, sizeof(port), "%u", (unsigned)c->port);
 	}
-	connect_add(&k, "host", o->host);
+	connect_add(&k, "host", c->host);
 	connect_add(&k, "hostaddr", address);
 	connect_add(&k, "port", port);
 	connect_add(&k, "dbname", o->dbname);
@@ -184,18 +192,25 @@ static void connect_wait(struct connect *c, int events)
 	watch_set(c->watch, events);
 }
 
+static void connect_next_host(struct connect *c);
+
 /* Gives the address up when others are left and it is its own fault. */
 static void connect_try_next(struct connect *c)
 {
 	watch_close(steal(&c->watch));
 	PQfinish(steal(&c->conn));
 	bool was_tried = c->failure.reason != NULL;
-	if (c->next == NULL || (was_tried && !failure_is_of_address(&c->failure))) {
+	if (was_tried && !failure_is_of_address(&c->failure)) {
 		connect_fail(c);
 		return;
 	}
+	if (c->next == NULL) {
+		connect_next_host(c);
+		return;
+	}
 	if (c->deadline_ms != 0) {
-		timer_start(c->timer, connect_share_ms(c, connect_count(c->next)), 0);
+		size_t n = connect_count(c->next) + c->n_left;
+		timer_start(c->timer, connect_share_ms(c, n), 0);
 	}
 	const char *address = strsep(&c->next, ",");
 	bool is_path = address[0] == '/' || address[0] == '@';
@@ -259,11 +274,12 @@ static void connect_on_resolved(void *arg, const char *addresses, const char *er
 	c->resolve = NULL;
 	if (addresses == NULL) {
 		failure_set(&c->failure, "dns", "08001",
-			    "cannot look up the server's name \"%s\": %s",
-			    c->options.host, error);
-		connect_fail(c);
+			    "cannot look up the server's name \"%s\": %s", c->host,
+			    error);
+		connect_next_host(c);
 		return;
 	}
+	free(c->addresses);
 	c->addresses = strdup(addresses);
 	if (c->addresses == NULL) {
 		failure_set(&c->failure, "fatal", "53200", "out of memory");
@@ -274,6 +290,59 @@ static void connect_on_resolved(void *arg, const char *addresses, const char *er
 	connect_try_next(c);
 }
 
+/* The port of host I. */
+static uint16_t connect_port(const struct connect_options *o, size_t i)
+{
+	uint64_t port = o->port;
+	if (o->ports != NULL) {
+		/* it has been read before: base/config_servers.c */
+		require(config_parse_uint(config_list_item(o->ports, i), &port));
+		require(port <= UINT16_MAX);
+	}
+	return (uint16_t)port;
+}
+
+/* Looks up host AT of the list.  0 or -errno. */
+static int connect_begin_host(struct connect *c, size_t at)
+{
+	const struct connect_options *o = &c->options;
+	c->host_at = at;
+	c->port = connect_port(o, at);
+	free(steal(&c->host));
+	if (o->host != NULL) {
+		struct span host = config_list_item(o->host, at);
+		c->host = strndup((const char *)host.p, host.n);
+		if (c->host == NULL) {
+			return -ENOMEM;
+		}
+	}
+	if (c->deadline_ms != 0) {
+		timer_start(c->timer, connect_share_ms(c, 1 + c->n_left), 0);
+	}
+	/* Without a host libpq uses its default, a Unix socket: a path needs no
+	 * look-up. */
+	return resolve_start(c->loop, c->host != NULL ? c->host : "/",
+			     connect_on_resolved, c, &c->resolve);
+}
+
+/* The one under way has failed. */
+static void connect_next_host(struct connect *c)
+{
+	if (c->n_left == 0) {
+		connect_fail(c);
+		return;
+	}
+	c->n_left--;
+	size_t n = config_list_count(c->options.host);
+	int err = connect_begin_host(c, (c->host_at + 1) % n);
+	if (err < 0) {
+		failure_set(&c->failure, "fatal", "53200", "%s", strerror(-err));
+		connect_fail(c);
+		return;
+	}
+	c->failure.reason = NULL; /* nothing is known of this one */
+}
+
 static int connect_arm(struct connect *c)
 {
 	int err = timer_new(c->loop, connect_on_timer, c, &c->timer);
@@ -282,12 +351,10 @@ static int connect_arm(struct connect *c)
 	}
 	if (c->options.timeout_ms != 0) {
 		c->deadline_ms = clock_now_ms() + c->options.timeout_ms;
-		timer_start(c->timer, c->options.timeout_ms, 0);
 	}
-	/* Without a host libpq uses its default, a Unix socket: a path needs no
-	 * look-up. */
-	const char *host = c->options.host != NULL ? c->options.host : "/";
-	return resolve_start(c->loop, host, connect_on_resolved, c, &c->resolve);
+	size_t n = c->options.host != NULL ? config_list_count(c->options.host) : 1;
+	c->n_left = n > 0 ? n - 1 : 0;
+	return connect_begin_host(c, n > 0 ? c->options.first % n : 0);
 }
 
 int connect_start(struct loop *loop, const struct connect_options *options,

@@ -13,6 +13,7 @@
 /* Every string of the options. */
 static const size_t connect_strings[] = {
 	offsetof(struct connect_options, host),
+	offsetof(struct connect_options, ports),
 	offsetof(struct connect_options, dbname),
 	offsetof(struct connect_options, user),
 	offsetof(struct connect_options, password),
@@ -71,7 +72,9 @@ void connect_options_of(struct connect_options *options, const struct config *co
 {
 	*options = (struct connect_options){
 		.host = line->host,
+		.ports = line->ports,
 		.port = line->port,
+		.options = line->options,
 		.dbname = line->dbname,
 		.user = line->user,
 		.password = line->password,
@@ -106,7 +109,7 @@ void connect_options_fini(struct connect_options *options)
 
 int connect_options_copy(struct connect_options *to, const struct connect_options *from)
 {
-	*to = (struct connect_options){ .port = from->port };
+	*to = (struct connect_options){ .port = from->port, .first = from->first };
 	to->timeout_ms = from->timeout_ms;
 	for (size_t i = 0; i < ARRAY_LEN(connect_strings); i++) {
 		const char *text = connect_text(from, i);

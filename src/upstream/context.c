@@ -497,6 +497,16 @@ static void context_set(struct buf *out, const char *name, const char *value)
 	buf_append_str(out, ",false);");
 }
 
+bool context_must_reset(const struct context *from, const struct context *to)
+{
+	for (unsigned i = 0; i < from->n; i++) {
+		if (context_get(to, from->at[i].name) == NULL) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void context_diff(const struct context *from, const struct context *to, struct buf *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(context_identity); i++) {

@@ -274,6 +274,25 @@ struct context *pool_base(struct pool *pool)
 	return base;
 }
 
+void pool_learn(struct pool *pool, uint64_t target, struct context *context,
+		struct welcome **welcome)
+{
+	struct pool_shared *shared = pool->shared;
+	struct welcome *old = NULL;
+	pthread_mutex_lock(&shared->lock);
+	struct context *before = shared->base;
+	shared->base = context_ref(context);
+	shared->base_target = target;
+	if (*welcome != NULL) {
+		old = shared->welcome;
+		shared->welcome = steal(welcome);
+		shared->welcome_target = target;
+	}
+	pthread_mutex_unlock(&shared->lock);
+	context_unref(before);
+	welcome_unref(old);
+}
+
 void pool_reported(struct pool *pool, struct span name, struct span value)
 {
 	/* the only one that changes in a session without that session's doing */

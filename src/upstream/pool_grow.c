@@ -20,13 +20,15 @@
 
 #define POOL_MAX_CONNECTING 8 /* at once, over all workers */
 
-/* The server has refused the login or the database: waiting will not help.  Whoever is
+/* The server has refused the login, the database, or how sessions are to begin: waiting
+ * will not help.  Whoever is
  * merely unreachable or starting up may come back within the wait limit. */
 static bool pool_is_refused(const struct pool *pool, const struct pool_error *error)
 {
 	bool is_final = strncmp(error->sqlstate, "28", 2) == 0 ||
 			strcmp(error->sqlstate, "3D000") == 0 ||
-			strcmp(error->sqlstate, "42501") == 0;
+			strcmp(error->sqlstate, "22023") == 0 ||
+			strncmp(error->sqlstate, "42", 2) == 0;
 	return is_final && atomic_load(&pool->shared->n_servers) == 0;
 }
 
@@ -94,30 +96,51 @@ void pool_unproven(struct pool *pool)
 	pool_connect_failed(pool, &error);
 }
 
+/* Where the next connect begins: behind the one before, or with the same host until it
+ * fails. */
+static uint16_t pool_first_host(struct pool_shared *shared,
+				const struct config_database *db)
+{
+	unsigned at = db->load_balance_hosts == LOAD_BALANCE_ROUND_ROBIN
+			  ? atomic_fetch_add(&shared->next_host, 1)
+			  : atomic_load(&shared->next_host);
+	return (uint16_t)(config_has_hosts(db) ? at % config_list_count(db->host) : 0);
+}
+
+static void pool_keep_host(struct pool *pool, const struct server_socket *socket)
+{
+	struct pool_shared *shared = pool->shared;
+	const struct config_database *db =
+	    config_find_database(pool->upstream->config, span_str(shared->database));
+	if (db != NULL && db->load_balance_hosts == LOAD_BALANCE_DISABLE) {
+		atomic_store(&shared->next_host, (unsigned)server_socket_host(socket));
+	}
+}
+
+void pool_unfit(struct pool *pool, const char *sqlstate, const char *text)
+{
+	struct connect_error error = {
+		.reason = "fatal",
+		.sqlstate = sqlstate,
+		.message = text,
+	};
+	pool_connect_failed(pool, &error);
+}
+
 static void pool_connected(struct pool *pool, struct server_socket *socket,
 			   const struct pool_attempt *attempt)
 {
-	uint64_t target = attempt->target;
-	struct pool_shared *shared = pool->shared;
-	struct upstream *up = pool->upstream;
 	struct welcome *welcome = welcome_new(socket);
-	pthread_mutex_lock(&shared->lock);
-	if (welcome != NULL && target == pool->target) {
-		struct welcome *old = shared->welcome;
-		shared->welcome = steal(&welcome);
-		shared->welcome_target = target;
-		welcome_unref(old);
-	}
-	pthread_mutex_unlock(&shared->lock);
-	welcome_unref(welcome);
 	struct server *server = server_new(pool, socket);
 	if (server == NULL) {
+		welcome_unref(welcome);
 		pool_lost(pool);
 		return;
 	}
-	server->target = target;
+	server->target = attempt->target;
 	server->n_reconnects = attempt->n_reconnects;
-	up->ops->opened(server);
+	server->welcome = welcome;
+	pool->upstream->ops->opened(server);
 }
 
 void pool_grow(struct pool *pool);
@@ -134,6 +157,7 @@ static void pool_on_connect(void *arg, struct server_socket *socket,
 	free(arg);
 	atomic_fetch_sub(&pool->shared->n_connecting, 1);
 	if (socket != NULL) {
+		pool_keep_host(pool, socket);
 		pool_connected(pool, socket, &attempt);
 	} else {
 		atomic_fetch_sub(&pool->shared->n_servers, 1);
@@ -268,6 +292,7 @@ static int pool_connect(struct pool *pool)
 	    &shared->lock); /* of the password, which connect_start() copies */
 	struct connect_options options;
 	connect_options_of(&options, up->config, db);
+	options.first = pool_first_host(shared, db);
 	options.dbname = options.dbname ? options.dbname : shared->database;
 	options.user = options.user ? options.user : shared->user;
 	options.password = options.password ? options.password : shared->password;
@@ -318,7 +343,8 @@ static unsigned pool_n_coming(const struct pool *pool)
 	dlist_each (l, tmp, &pool->busy) {
 		struct server *server = container_of(l, struct server, link);
 		const struct owed *head = owed_head(&server->owed);
-		n += head != NULL && (head->flags & OWED_PROBE) ? 1 : 0;
+		n +=
+		    head != NULL && (head->flags & (OWED_PROBE | OWED_CONNECT)) ? 1 : 0;
 	}
 	return n;
 }

@@ -46,13 +46,11 @@ uint64_t pools_target(const struct config *config, const struct pool_shared *sha
 	if (db == NULL) {
 		return 0;
 	}
-	const char *const parts[] = { db->host,
-				      db->dbname,
-				      db->user,
-				      db->sslrootcert,
-				      db->sslcert,
-				      db->sslkey,
-				      config->server_tls_protocols };
+	const char *const parts[] = { db->host,	       db->ports,
+				      db->options,     db->connect_query,
+				      db->dbname,      db->user,
+				      db->sslrootcert, db->sslcert,
+				      db->sslkey,      config->server_tls_protocols };
 	uint64_t hash = db->port | (uint64_t)db->sslmode << 16 |
 			(uint64_t)db->channel_binding << 20;
 	hash += (uint64_t)atomic_load(&shared->n_reconnects) << 24;

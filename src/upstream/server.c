@@ -14,6 +14,7 @@
 #include "upstream/connect.h"
 #include "upstream/context.h"
 #include "upstream/pool.h"
+#include "upstream/welcome.h"
 
 /* clang-format off */
 #define TO(s) (1U << SERVER_##s)
@@ -96,6 +97,7 @@ static void server_free(struct loop_task *task)
 	owed_fini(&server->owed);
 	prepared_fini(&server->prepared);
 	buf_fini(&server->again_bytes);
+	welcome_unref(server->welcome);
 	free(server);
 }
 

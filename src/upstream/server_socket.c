@@ -10,6 +10,7 @@
 
 struct server_socket {
 	PGconn *conn; /* owned */
+	size_t host;  /* which one of the list */
 };
 
 /* GUC_REPORT of PostgreSQL up to 18; an older server leaves some out. */
@@ -32,14 +33,20 @@ static const char *const server_socket_reported[] = {
 	NULL,
 };
 
-struct server_socket *server_socket_new(struct pg_conn *conn)
+struct server_socket *server_socket_new(struct pg_conn *conn, size_t host)
 {
 	require(conn != NULL && PQstatus(conn) == CONNECTION_OK);
 	struct server_socket *socket = calloc(1, sizeof(*socket));
 	if (socket != NULL) {
 		socket->conn = conn;
+		socket->host = host;
 	}
 	return socket;
+}
+
+size_t server_socket_host(const struct server_socket *socket)
+{
+	return socket->host;
 }
 
 int server_socket_fd(const struct server_socket *socket)

@@ -94,7 +94,7 @@ class Peer:
     def complete(self, kind, body):
         if kind == "Q":
             probe = b"current_setting(n" in body
-            known = str(1000 + self.number), "\n".join(f"{k}={v}" for k, v in SETTINGS.items())
+            known = str(1000 + self.number), "0", "\n".join(f"{k}={v}" for k, v in SETTINGS.items())
             self.send(rows(*(known if probe else ["fake"])) + READY)
         elif kind in "PBC":
             self.send(message({"P": "1", "B": "2", "C": "3"}[kind]))

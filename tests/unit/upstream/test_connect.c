@@ -44,6 +44,15 @@ static void expect_failure(const struct connect_options *options, const char *re
 	attempt_end(&attempt);
 }
 
+static size_t connected_host(const struct connect_options *options)
+{
+	struct attempt attempt;
+	attempt_connect(&attempt, options);
+	size_t host = server_socket_host(attempt.socket);
+	attempt_end(&attempt);
+	return host;
+}
+
 Test(connect, logs_in_and_knows_the_server, .timeout = 20)
 {
 	struct connect_options options = fixture_options();
@@ -130,6 +139,48 @@ Test(connect, tells_who_is_not_there, .timeout = 30)
 	expect_failure(&options, "refused", "08001", "No such file");
 	options.host = "nowhere.invalid";
 	expect_failure(&options, "dns", "08001", "nowhere.invalid");
+}
+
+/* Each host of a list in turn, with the port that is its own, until one is there; who
+ * has refused the login has answered for all. */
+Test(connect, tries_the_hosts_of_a_list, .timeout = 30)
+{
+	uint16_t closed = 0;
+	close(listening(&closed));
+	struct connect_options options = fixture_options();
+	char ports[64];
+	snprintf(ports, sizeof(ports), "%u,%u,%u", closed, options.port, closed);
+	options.host = "127.0.0.1,127.0.0.1,127.0.0.1";
+	options.ports = ports;
+	for (uint16_t first = 0; first < 4; first++) {
+		options.first = first;
+		cr_assert_eq(connected_host(&options), 1);
+	}
+	options.host = "nowhere.invalid,127.0.0.1,/nonexistent";
+	cr_assert_eq(connected_host(&options), 1);
+	options.first = 0;
+	options.user = "nobody-here";
+	expect_failure(&options, "auth", "28000", "nobody-here");
+	options.host = "/nonexistent,nowhere.invalid,127.0.0.1";
+	expect_failure(&options, "refused", "08001", "refused");
+}
+
+/* One that swallows everything leaves time for the next. */
+Test(connect, gives_each_host_its_share, .timeout = 20)
+{
+	uint16_t silent = 0;
+	int fd = listening(&silent);
+	struct connect_options options = fixture_options();
+	char ports[64];
+	snprintf(ports, sizeof(ports), "%u,%u", silent, options.port);
+	options.host = "127.0.0.1,localhost";
+	options.ports = ports;
+	options.timeout_ms = 4000;
+	cr_assert_eq(connected_host(&options), 1);
+	snprintf(ports, sizeof(ports), "%u,%u", silent, silent);
+	options.timeout_ms = 200;
+	expect_failure(&options, "timeout", "08001", "timeout");
+	close(fd);
 }
 
 Test(connect, gives_up_in_time, .timeout = 20)
