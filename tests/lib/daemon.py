@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: PostgreSQL
 # Copyright (c) 2026, The pgrecall authors
-"""A pgrecall process in front of a private PostgreSQL, watched for sanitizer reports."""
+"""A pgrecall process in front of a private PostgreSQL, watched for sanitizer reports.
+
+VARIANT in the environment changes what holds where a test says nothing itself: words of
+`tls` (proxy.connect() and dsn() are encrypted, a raw connection may be plain), `session`
+(pool_mode), `cache` (every read may be cached) and `nocache` ([cache] enabled = off).
+
+    VARIANT="tls session" tests/run scenario -- test_prepared.py
+"""
 
 import os
 import re
@@ -21,6 +28,11 @@ SANITIZERS = {
 }
 
 
+VARIANT = set(os.environ.get("VARIANT", "").split())
+assert VARIANT <= {"tls", "session", "cache", "nocache"}, f"VARIANT: {VARIANT}"
+assert not VARIANT >= {"cache", "nocache"}, "VARIANT: cache or nocache"
+
+
 def binary():
     """The program under test: $PGRECALL, or the sanitizer build of tests/run."""
     return Path(os.environ.get("PGRECALL", ROOT / "build-test/pgrecall"))
@@ -32,7 +44,8 @@ class Pgrecall:
     Every database of the server is offered under its own name; clients are trusted;
     user `tester` has the password `secret`; USERS are others, with the lines' secrets.  The
     program also listens on a Unix socket in `directory`.  TLS: True, or a client_tls_sslmode;
-    then clients made here are encrypted, and `authority` has signed the certificate.
+    then clients made here are encrypted, and `authority` has signed the certificate.  False:
+    plain in every VARIANT.
     """
 
     def __init__(self, directory, postgres, redis=None, env=None, rules=None, users=None, tls=None, user_limits=None, **sections):
@@ -63,6 +76,14 @@ class Pgrecall:
             # Sanitizers are slow: the real limit of 20 ms is tested where it is meant.
             self.sections["redis"] = {"url": redis.url, "timeout": "1s"}
         self.tls = self.authority = None
+        if tls is None and "tls" in VARIANT and "client_tls_sslmode" not in sections.get("pgrecall", {}):
+            tls = "allow"
+        if "session" in VARIANT:
+            self.sections["pgrecall"]["pool_mode"] = "session"
+        if "cache" in VARIANT:
+            self.sections["cache"] = {"default": "on"}
+        if "nocache" in VARIANT and not rules and "cache" not in sections:
+            self.sections["cache"] = {"enabled": "off"}
         if tls:
             self.authority = Authority(self.directory)
             self.certificate = self.authority.issue("server", "localhost")

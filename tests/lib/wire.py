@@ -18,6 +18,8 @@ import struct
 import time
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+# What a write says when the other side has closed.
+GONE = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
 GSSENC_REQUEST = struct.pack("!ii", 8, 80877104)
 
 
@@ -244,7 +246,7 @@ class Connection:
         try:
             for byte in b"".join(messages):
                 self.socket.sendall(bytes([byte]))
-        except (BrokenPipeError, ConnectionResetError):
+        except GONE:
             pass
         return self
 
@@ -255,7 +257,7 @@ class Connection:
             self.socket.sendall(data[:at])
             time.sleep(0.001)
             self.socket.sendall(data[at:])
-        except (BrokenPipeError, ConnectionResetError):
+        except GONE:
             pass
         return self
 

@@ -314,57 +314,59 @@ SCRIPTS = {
 }
 
 
-def begin(postgres, workspace, name, **arguments):
-    """PostgreSQL and a proxy before it, with one server connection for each client."""
+# What depends on how bytes are cut, held, borrowed, or followed by the end.
+CUT_IN_TLS = ("T42", "T43", "T45", "T47", "T53", "T71", "T73", "T126", "T127")
+PLACES = [f"{mode}_{cache}_{line}" for line in ("plain", "tls") for cache in ("cache", "nocache")
+          for mode in ("transaction", "session")]
+answers_of_postgres = {}
+
+
+@pytest.fixture(scope="module")
+def place(request, postgres, workspace):
+    """A proxy in one mode, with the cache or without, plain or by TLS, and a client of it."""
+    mode, cache, line = request.param.split("_")
+    name = f"same_{request.param}"
     postgres.psql(f"CREATE DATABASE {name}")
     postgres.psql(SETUP, name)
-    proxy = Pgrecall(workspace / name, postgres, cache={"default": "on"}, **arguments).start()
-    yield postgres, proxy, name
+    settings = {"default": "on"} if cache == "cache" else {"enabled": "off"}
+    proxy = Pgrecall(workspace / name, postgres, cache=settings, pgrecall={"pool_mode": mode}, tls=line == "tls").start()
+    with proxy.connect(name) as other:
+        yield request.param, proxy, other
     proxy.stop()
     postgres.psql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="module", params=["transaction", "session"])
-def place(request, postgres, workspace):
-    yield from begin(postgres, workspace, f"same_{request.param}", pgrecall={"pool_mode": request.param})
+def answers(script, conn, other, **way):
+    """Of a new connection; another one has made the tables as they were."""
+    other.query(FRESH)
+    with conn:
+        return run(conn, SCRIPTS[script], **way)
 
 
-@pytest.fixture(scope="module")
-def encrypted_place(postgres, workspace):
-    yield from begin(postgres, workspace, "same_tls", tls=True)
+def of_postgres(script, port, name):
+    if script not in answers_of_postgres:
+        with wire.Connection(port).start(database=name) as other:
+            answers_of_postgres[script] = answers(script, wire.Connection(port).start(database=name), other)
+    return answers_of_postgres[script]
 
 
-def compare(place, script):
-    """Directly, then through the proxy: in whole packets, on used connections, bytewise, cut in two."""
-    postgres, proxy, name = place
-    steps = SCRIPTS[script]
-    answers = {}
-    for way in ("direct", "packets", "again", "bytes"):
-        port, tls = (postgres.port, None) if way == "direct" else (proxy.port, proxy.tls)
-        with wire.Connection(port, tls=tls).start(database=name) as conn:
-            conn.query(FRESH)
-        with wire.Connection(port, timeout=8, tls=tls).start(database=name) as conn:
-            answers[way] = run(conn, steps, way == "bytes")
-    for way in ("packets", "again", "bytes"):
-        found = difference(answers["direct"], answers[way])
-        assert found is None, f"{way}: {found}"
-    for at in splits(steps):
-        with wire.Connection(proxy.port, tls=proxy.tls).start(database=name) as conn:
-            conn.query(FRESH)
-        with wire.Connection(proxy.port, timeout=8, tls=proxy.tls).start(database=name) as conn:
-            found = difference(answers["direct"], run(conn, steps, split=at))
-        assert found is None, f"cut behind {at} bytes: {found}"
+def ways(place, script):
+    """In whole packets and bytewise everywhere; on used connections and cut in two where the
+    cache is on, over TLS only the scripts for which the cuts matter."""
+    yield "packets", {}
+    if "_cache" in place and ("plain" in place or place.startswith("transaction") and script.startswith(CUT_IN_TLS)):
+        yield "again", {}
+        for at in splits(SCRIPTS[script]):
+            yield f"cut behind {at} bytes", {"split": at}
+    yield "bytes", {"bytewise": True}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda name: name.replace(" ", "_"))
-def test_script(place, script):
-    compare(place, script)
-
-
-# What depends on how bytes are cut, held, borrowed, or followed by the end.
-OVER_TLS = [name for name in SCRIPTS if name.startswith(("T42", "T43", "T45", "T47", "T53", "T71", "T73", "T126", "T127"))]
-
-
-@pytest.mark.parametrize("script", OVER_TLS, ids=lambda name: name.replace(" ", "_"))
-def test_script_over_tls(encrypted_place, script):
-    compare(encrypted_place, script)
+@pytest.mark.parametrize("place", PLACES, indirect=True)
+def test_script(place, postgres, script):
+    where, proxy, other = place
+    name = f"same_{where}"
+    want = of_postgres(script, postgres.port, name)
+    for way, arguments in ways(where, script):
+        found = difference(want, answers(script, proxy.connect(name), other, **arguments))
+        assert found is None, f"{way}: {found}"
