@@ -16,6 +16,8 @@
 #include "base/check.h"
 #include "base/span.h"
 
+#define DATABASE_MAX_ALIASES 64
+
 struct catalog;
 struct database;
 struct databases;
@@ -52,6 +54,14 @@ bool database_is_up(const struct database *database);
 /* DDL has been committed: reads the catalogue again and only then ends the database's
  * tag, which the caller has begun. */
 void database_changed(struct database *database);
+/* False until the server has said which database of which server it is: nothing may be
+ * stored before. */
+bool database_is_placed(const struct database *database);
+/* The others that are the same database of the same server, as their servers say, under
+ * other tags (the same host by another name or way): what is written to one is written
+ * to all.  Until DATABASE is placed all others may be.  Writes at most
+ * DATABASE_MAX_ALIASES; returns how many.  Any thread; cheap when there is none. */
+size_t database_aliases(struct database *database, struct database **out);
 /* The servers may be reading their settings just now: every database's tag is in flight
  * until it is known what became of that. */
 void databases_reloading(struct databases *databases);

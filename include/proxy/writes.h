@@ -56,6 +56,10 @@ void writes_reset(struct writes *writes);
 void writes_add(struct writes *writes, const struct plan *plan,
 		const struct operands *from);
 
+/* Of a commit's `cap`: for the database's own tag, and for names of it that are found
+ * later. */
+#define COMMIT_ROOM 8
+
 /* Tags in flight for one commit; owned by the item whose answer decides it. */
 struct commit {
 	struct database *database;
@@ -68,7 +72,10 @@ struct commit {
 	bool prepares;	  /* PREPARE TRANSACTION: stay in flight under gid */
 	bool tokens_done; /* fresh tokens are in Redis, or it was given up */
 	char *gid;	  /* owned, or NULL */
+	bool was_placed;  /* this and the next: of the database when it was begun */
+	size_t n_aliases;
 	size_t n;
+	size_t cap;
 	uint64_t tags[];
 };
 
@@ -78,7 +85,8 @@ struct commit *commit_begin(const struct writes *writes, struct database *databa
 			    struct versions *versions, struct key_columns *columns,
 			    bool *failed);
 /* The answer is here: adds the database's own tag when the catalogue has changed since
- * the facts were found.  Before the tokens are written. */
+ * the facts were found, and those of names of the database that were not known.  Before
+ * the tokens are written. */
 void commit_recheck(struct commit *commit, struct versions *versions);
 /* The connection to the server process PID (0: not known) was lost before the answer
  * came: the tags stay in flight until it is gone; frees.  NULL is fine. */

@@ -310,13 +310,14 @@ static struct commit *client_commit_prepared(struct client *client,
 	size_t n = 0;
 	uint64_t *tags = database_unprepare(database, gid, &n);
 	struct commit *commit =
-	    calloc(1, sizeof(*commit) + (n ? n : 1) * sizeof(commit->tags[0]));
+	    calloc(1, sizeof(*commit) + (n + COMMIT_ROOM) * sizeof(commit->tags[0]));
 	if (commit == NULL) {
 		free(tags); /* they stay in flight: right, if slow */
 		*failed = true;
 		return NULL;
 	}
 	commit->database = database;
+	commit->cap = n + COMMIT_ROOM;
 	commit->ddl = true; /* when the database's own tag is among them */
 	if (tags != NULL) {
 		memcpy(commit->tags, tags, n * sizeof(tags[0]));

@@ -39,9 +39,12 @@
 /* A postmaster that was told to read its settings has done so after this. */
 #define CONF_DOUBT_NS UINT64_C(5000000000)
 
-/* Times in microseconds, by the server's clock. */
+/* Which database of which server, and when that has read its settings.  Times in
+ * microseconds, by the server's clock. */
 static const char conf_question[] =
-    "SELECT pg_catalog.pg_backend_pid(),"
+    "SELECT (SELECT d.oid FROM pg_catalog.pg_database d"
+    "  WHERE d.datname = pg_catalog.current_database())::int8,"
+    " pg_catalog.pg_backend_pid(),"
     " (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8,"
     " (extract(epoch FROM pg_catalog.pg_conf_load_time()) * 1000000)::int8,"
     " (extract(epoch FROM pg_catalog.clock_timestamp() - "
@@ -93,16 +96,96 @@ static void database_end_doubt(struct database *database, bool is_over)
 	}
 }
 
+static void database_move(struct database *database)
+{
+	struct databases *databases = database->databases;
+	uint64_t tag = versions_tag_db(database->tag);
+	versions_begin(databases->versions, tag);
+	store_shared_lose(databases->store);
+	versions_end(databases->versions, tag, true);
+}
+
+/* Other names of the same database */
+
+bool database_is_placed(const struct database *database)
+{
+	return atomic_load(&database->is_placed);
+}
+
+size_t database_aliases(struct database *database, struct database **out)
+{
+	if (database_is_placed(database)) {
+		size_t n = atomic_load(&database->n_aliases);
+		memcpy(out, database->aliases, n * sizeof(*out));
+		return n;
+	}
+	size_t n = 0;
+	for (struct database *other = databases_next(database->databases, NULL);
+	     other != NULL && n < DATABASE_MAX_ALIASES;
+	     other = databases_next(database->databases, other)) {
+		if (other->tag != database->tag) {
+			out[n++] = other;
+		}
+	}
+	return n;
+}
+
+static bool database_has_alias(const struct database *database,
+			       const struct database *other)
+{
+	size_t n = atomic_load(&database->n_aliases);
+	for (size_t i = 0; i < n; i++) {
+		if (database->aliases[i] == other) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void database_add_alias(struct database *database, struct database *other)
+{
+	size_t n = atomic_load(&database->n_aliases);
+	if (n < DATABASE_MAX_ALIASES) {
+		database->aliases[n] = other;
+		atomic_store(&database->n_aliases, n + 1);
+	} else if (!other->is_crowded) {
+		other->is_crowded = true;
+		log_error(NULL, "database %s has too many names: %s is not cached",
+			  database->name, other->name);
+		versions_begin(database->databases->versions,
+			       versions_tag_db(other->tag));
+	}
+}
+
+/* A commit that was begun before they knew of each other sees to it when it is
+ * answered: commit_recheck(). */
+static void database_find_aliases(struct database *database)
+{
+	const struct database_conf *conf = &database->conf;
+	for (struct database *other = databases_next(database->databases, NULL);
+	     other != NULL; other = databases_next(database->databases, other)) {
+		if (other->tag == database->tag || !other->conf.is_known ||
+		    other->conf.started_us != conf->started_us ||
+		    other->conf.oid != conf->oid || other->is_crowded ||
+		    database_has_alias(database, other)) {
+			continue;
+		}
+		database_add_alias(database, other);
+		database_add_alias(other, database);
+		database_move(database);
+		database_move(other);
+		log_log(NULL, "databases %s and %s are the same: they share writes",
+			database->name, other->name);
+	}
+}
+
 /* Answers */
 
 static void database_conf_moved(struct database *database)
 {
 	struct databases *databases = database->databases;
-	uint64_t tag = versions_tag_db(database->tag);
 	gates_reconnect(&databases->proxy->pools, span_str(database->name));
-	versions_begin(databases->versions, tag);
-	store_shared_lose(databases->store);
-	versions_end(databases->versions, tag, true);
+	database_move(database);
 	log_log(NULL,
 		"database %s: the server has read its settings: connections are "
 		"replaced",
@@ -138,14 +221,15 @@ static void database_on_conf_row(void *arg, const char *const *values, size_t n)
 {
 	struct database *database = arg;
 	struct database_conf *conf = &database->conf;
-	if (n != 4) {
+	if (n != 5) {
 		return;
 	}
 	struct database_conf now = *conf;
-	now.pid = conf_number(values[0]);
-	now.started_us = conf_number(values[1]);
-	now.loaded_us = conf_number(values[2]);
-	now.age_us = conf_number(values[3]);
+	now.oid = conf_number(values[0]);
+	now.pid = conf_number(values[1]);
+	now.started_us = conf_number(values[2]);
+	now.loaded_us = conf_number(values[3]);
+	now.age_us = conf_number(values[4]);
 	now.has_moved =
 	    conf->is_known ? conf_has_moved(conf, &now) : conf_is_young(database, &now);
 	bool is_newest = !conf->is_known || now.started_us != conf->started_us ||
@@ -173,6 +257,12 @@ static void database_on_conf(void *arg, const char *error)
 	database_answered(database, "ask when the server has read its settings", error);
 	if (is_refused) {
 		atomic_store(&database->is_up, true);
+	}
+	if (conf->is_known) {
+		database_find_aliases(database);
+	}
+	if (conf->is_known || is_refused) {
+		atomic_store(&database->is_placed, true);
 	}
 	pthread_mutex_lock(&database->lock);
 	bool is_late = database->n_doubts > 0 && now_ns >= database->doubt_until_ns;

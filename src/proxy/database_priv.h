@@ -44,6 +44,7 @@ struct database_conf {
 	bool is_known;
 	bool is_asking;
 	bool has_moved;	    /* of the last answer */
+	int64_t oid;	    /* of the database */
 	int64_t pid;	    /* of the session that has told */
 	int64_t started_us; /* this and the next, by the server's clock */
 	int64_t loaded_us;
@@ -62,6 +63,11 @@ struct database {
 	_Atomic uint64_t n_reshaped; /* DDL that has passed through */
 	atomic_bool is_up;	     /* the last question was answered */
 	atomic_size_t n_limbo;
+	atomic_bool is_placed;
+	bool is_crowded; /* it has more aliases than fit: its tag is in flight for good
+			  */
+	atomic_size_t n_aliases; /* the main thread adds one, then counts it */
+	struct database *aliases[DATABASE_MAX_ALIASES];
 	pthread_mutex_t lock;	 /* of what follows */
 	struct catalog *catalog; /* a reference, or NULL */
 	char *user;		 /* this and the next: a client's; NULL: none known */

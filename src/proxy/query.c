@@ -327,6 +327,7 @@ bool query_prepare_fill(struct client *client, const struct request *request,
 	 * that. */
 	fill->may_store =
 	    idle && tags.may_store && !tags.overflow &&
+	    database_is_placed(client->database) &&
 	    plan->catalog_version == database_catalog_version(client->database);
 	return fill->may_store;
 }

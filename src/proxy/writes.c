@@ -160,6 +160,12 @@ struct commit_maker {
 	bool full;
 };
 
+static void commit_push(struct commit *commit, struct versions *versions, uint64_t tag)
+{
+	versions_begin(versions, tag);
+	commit->tags[commit->n++] = tag;
+}
+
 /* The same tag twice in one commit would only be begun and ended twice; the last few
  * are compared so that a long INSERT into one channel stays one tag. */
 static void commit_add(struct commit_maker *maker, uint64_t tag)
@@ -175,8 +181,7 @@ static void commit_add(struct commit_maker *maker, uint64_t tag)
 		maker->full = true;
 		return;
 	}
-	versions_begin(maker->versions, tag);
-	commit->tags[commit->n++] = tag;
+	commit_push(commit, maker->versions, tag);
 }
 
 static void commit_add_row(struct commit_maker *maker, struct key_columns *columns,
@@ -253,11 +258,16 @@ struct commit *commit_begin(const struct writes *writes, struct database *databa
 	}
 	size_t cap = writes->rows.len / sizeof(struct write_row) * 2 + 64;
 	cap = cap < COMMIT_MAX_TAGS ? cap : COMMIT_MAX_TAGS;
-	struct commit *commit = calloc(1, sizeof(*commit) + cap * sizeof(uint64_t));
+	struct database *aliases[DATABASE_MAX_ALIASES];
+	bool was_placed = database_is_placed(database);
+	size_t n_aliases = database_aliases(database, aliases);
+	size_t room = cap + n_aliases + COMMIT_ROOM;
+	struct commit *commit = calloc(1, sizeof(*commit) + room * sizeof(uint64_t));
 	if (commit == NULL) {
 		*failed = true;
 		return NULL;
 	}
+	commit->cap = room;
 	struct commit_maker maker = {
 		.commit = commit,
 		.versions = versions,
@@ -279,18 +289,43 @@ struct commit *commit_begin(const struct writes *writes, struct database *databa
 		commit_add(&maker, db);
 		commit->has_db = true;
 	}
+	commit->was_placed = was_placed;
+	commit->n_aliases = n_aliases;
+	for (size_t i = 0; i < n_aliases; i++) {
+		commit_push(commit, versions,
+			    versions_tag_db(database_tag(aliases[i])));
+	}
 	return commit;
+}
+
+/* The names that have been found since the commit was begun. */
+static void commit_add_aliases(struct commit *commit, struct versions *versions)
+{
+	struct database *aliases[DATABASE_MAX_ALIASES];
+	size_t n = database_aliases(commit->database, aliases);
+	for (size_t i = commit->was_placed ? commit->n_aliases : 0; i < n; i++) {
+		uint64_t tag = versions_tag_db(database_tag(aliases[i]));
+		if (commit->n + 1 < commit->cap) {
+			commit_push(commit, versions, tag);
+			commit->tokens_done = false;
+		} else {
+			versions_begin(versions, tag);
+			versions_end(versions, tag, true);
+		}
+	}
+	commit->was_placed = true; /* and if not, those of now will do */
+	commit->n_aliases = n;
 }
 
 void commit_recheck(struct commit *commit, struct versions *versions)
 {
 	uint64_t db = versions_tag_db(database_tag(commit->database));
+	commit_add_aliases(commit, versions);
 	if (commit->catalog_version == 0 || commit->has_db ||
 	    !commit_is_outdated(commit, versions, db)) {
 		return;
 	}
-	versions_begin(versions, db);
-	commit->tags[commit->n++] = db; /* commit_begin() has left room for it */
+	commit_push(commit, versions, db); /* commit_begin() has left room for it */
 	commit->has_db = true;
 	commit->tokens_done = false; /* it needs one, too */
 }
@@ -305,27 +340,42 @@ void commit_lost(struct commit *commit, uint32_t pid)
 	}
 }
 
+/* Whose tag it is; NULL: no database's of this commit. */
+static struct database *commit_database_of(const struct commit *commit, uint64_t tag)
+{
+	struct database *aliases[DATABASE_MAX_ALIASES];
+	if (tag == versions_tag_db(database_tag(commit->database))) {
+		return commit->database;
+	}
+	size_t n = database_aliases(commit->database, aliases);
+	for (size_t i = 0; i < n; i++) {
+		if (tag == versions_tag_db(database_tag(aliases[i]))) {
+			return aliases[i];
+		}
+	}
+	return NULL;
+}
+
 void commit_end(struct commit *commit, struct versions *versions, bool moved)
 {
 	if (commit == NULL) {
 		return;
 	}
-	uint64_t db = versions_tag_db(database_tag(commit->database));
-	bool kept = false;
 	if (commit->reshapes && moved) {
 		database_reshape(commit->database);
 	}
 	for (size_t i = 0; i < commit->n; i++) {
-		/* after DDL the database stays in flight until its catalogue was read
-		 * again */
-		if (commit->ddl && moved && commit->tags[i] == db) {
-			kept = true;
-			continue;
+		struct database *database = NULL;
+		if (commit->ddl && moved) {
+			database = commit_database_of(commit, commit->tags[i]);
 		}
-		versions_end(versions, commit->tags[i], moved);
-	}
-	if (kept) {
-		database_changed(commit->database);
+		if (database != NULL) {
+			/* after DDL the database stays in flight until its catalogue
+			 * was read again */
+			database_changed(database);
+		} else {
+			versions_end(versions, commit->tags[i], moved);
+		}
 	}
 	free(commit->gid);
 	free(commit);

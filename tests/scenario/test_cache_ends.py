@@ -230,3 +230,29 @@ def test_forced_user_that_a_reload_changes(pgrecall, empty_database, redis):
     cached.close()
     empty_database.psql(f"DROP OWNED BY {other} CASCADE")
     empty_database.server.psql(f"DROP ROLE {other}")
+
+
+def test_one_database_by_two_names(pgrecall, empty_database):
+    """Two lines lead to the same database by different ways: what is written by one is read by the other."""
+    empty_database.psql(SCHEMA)
+    port = empty_database.server.port
+    proxy = pgrecall(databases={"one": f"host=127.0.0.1 port={port} dbname={empty_database.name}",
+                                "two": f"host=localhost port={port} dbname={empty_database.name}"},
+                     cache={"default": "on"})
+    one, two = (Cached(proxy, empty_database.name) for _ in range(2))
+    one.name, two.name = "one", "two"
+    reader, writer = one.client(), two.client()
+    assert one.warm(reader, READ) == OLD
+    assert two.warm(writer, READ) == OLD
+    for number in range(1000, 1010):
+        one.warm(reader, READ)
+        writer.run(f"INSERT INTO t (k, v) VALUES (1, {number})")
+        assert one.ask(reader, READ)[0] == [[str(number).encode()]]
+    reader.run("CREATE VIEW w AS SELECT max(v) AS m FROM t WHERE k = 1")
+    two.warm(writer, "SELECT m FROM w")
+    reader.run("CREATE OR REPLACE VIEW w AS SELECT min(v) AS m FROM t WHERE k = 2")
+    assert two.warm(writer, "SELECT m FROM w") == [[b"2"]]
+    reader.run("INSERT INTO t (k, v) VALUES (2, 1)")
+    assert two.ask(writer, "SELECT m FROM w")[0] == [[b"1"]]
+    one.close()
+    two.close()

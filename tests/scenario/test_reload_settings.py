@@ -132,9 +132,9 @@ def test_search_path(cached, server, how):
 def test_nothing_is_served_until_it_is_known_what_a_reload_did(cached, way, protocol):
     """pg_reload_conf() through pgrecall: what it does comes later than its answer."""
     reader, writer = cached.client(), cached.client()
+    assert cached.warm(reader, READ) == HERE
     held = way.hold_requests(ASKED)
     held.wait()
-    assert cached.warm(reader, READ) == HERE
     writer.run("ALTER SYSTEM SET search_path = other")
     assert cached.warm(reader, READ) == HERE
     text = "SELECT pg_reload_conf()"
@@ -163,10 +163,10 @@ def test_reload_by_who_may_not(cached):
 def test_parameter_that_is_reported(cached, way):
     """DateStyle is reported with the first answer that is written so: nobody else asks the cache after it."""
     reader, other = cached.client(), cached.client()
-    held = way.hold_requests(ASKED)
-    held.wait()
     text = "SELECT max(at) FROM d WHERE k = 1"
     assert cached.warm(other, text) == [[b"2020-01-31"]]
+    held = way.hold_requests(ASKED)
+    held.wait()
     alter(cached.direct.run, "DateStyle = German")
     in_force(cached, "DateStyle", b"German, DMY")
     assert cached.hit(other, text) == [[b"2020-01-31"]]  # nobody can know yet
