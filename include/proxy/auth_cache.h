@@ -54,3 +54,8 @@ void auth_cache_reload(struct auth_cache *cache, uint32_t epoch);
 /* Whether the last user that a server told of has a SCRAM secret only; before that: as
  * if. */
 bool auth_cache_has_scram(const struct auth_cache *cache);
+/* The iterations of the last SCRAM secret that a server told; OTHERWISE before that. */
+uint32_t auth_cache_iterations(const struct auth_cache *cache, uint32_t otherwise);
+/* Whether the last user that a server told of has a plain password, from which secrets
+ * are derived. */
+bool auth_cache_has_plain(const struct auth_cache *cache);

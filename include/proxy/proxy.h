@@ -72,7 +72,6 @@ struct proxy {
 	atomic_uint n_relays; /* replication connections among them */
 	atomic_int phase;     /* enum proxy_phase */
 	bool is_ending;	      /* the workers are being freed, on the main thread */
-	uint8_t mock_key[SCRAM_KEY_LEN]; /* for users that do not exist */
 	struct loop *main_loop;
 	const struct proxy_console *console; /* NULL: there is none */
 };

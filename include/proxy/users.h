@@ -39,6 +39,10 @@ int user_init(struct user *user, struct span name, struct span secret,
 /* Wipes the secrets and frees. */
 void user_fini(struct user *user);
 
+/* For the salts of SCRAM, SCRAM_KEY_LEN bytes: random, made once for the process.  NULL
+ * when the crypto library failed. */
+const uint8_t *users_salt_key(void);
+
 /* Reads the files.  0; -errno or 1 when the file is bad, with one line in ERROR (size
  * bytes).  Deriving costs milliseconds for each plain password. */
 int users_load(const struct config *config, struct users **out, char *error,
@@ -47,6 +51,8 @@ struct users *users_ref(struct users *users);
 void users_unref(struct users *users);
 /* Whether most secrets are stored ones of SCRAM, or there are none. */
 bool users_have_scram(const struct users *users);
+/* The iterations that a stored secret of SCRAM has; OTHERWISE when there is none. */
+uint32_t users_iterations(const struct users *users, uint32_t otherwise);
 /* The rows; not NULL with auth_type hba. */
 const struct hba *users_hba(const struct users *users);
 /* The maps, or NULL. */

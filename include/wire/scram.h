@@ -71,9 +71,12 @@ struct scram_secret {
 int scram_secret_parse(struct span text, struct scram_secret *out) MUST_CHECK;
 /* Writes that form. */
 void scram_secret_format(const struct scram_secret *secret, struct buf *out);
-/* From a plain password, with a random salt.  ITERATIONS 1 to SCRAM_ITERATIONS_MAX.
- * 0, -EIO when the crypto library failed, or -ENOMEM.  Milliseconds of work. */
-int scram_secret_derive(struct span password, uint32_t iterations,
+/* From the plain password of USER, with the salt that scram_secret_mock() gives: a user
+ * who comes, goes or is read again has the same one.  ITERATIONS 1 to
+ * SCRAM_ITERATIONS_MAX.  0, -EIO when the crypto library failed, or -ENOMEM.
+ * Milliseconds of work. */
+int scram_secret_derive(struct span password, struct span user,
+			const uint8_t key[SCRAM_KEY_LEN], uint32_t iterations,
 			struct scram_secret *out) MUST_CHECK;
 /* The same with a given salt of 1 to SCRAM_SALT_MAX bytes. */
 int scram_secret_derive_salted(struct span password, struct span salt,

@@ -27,8 +27,10 @@ struct auth_entry {
 };
 
 struct auth_cache {
-	atomic_bool has_scram;
-	pthread_mutex_t lock; /* of what follows */
+	atomic_bool has_scram; /* this and the next two: of the last user */
+	atomic_bool has_plain;
+	atomic_uint iterations; /* 0: not known */
+	pthread_mutex_t lock;	/* of what follows */
 	uint32_t epoch;
 	uint64_t cleared_ns;
 	struct map map;	     /* struct auth_entry by key */
@@ -209,7 +211,12 @@ void auth_cache_put(struct auth_cache *cache, uint32_t epoch, struct span key,
 {
 	require(cache != NULL && key.n > 0 && answer != NULL);
 	if (answer->has_user && (answer->user.has_secret || answer->user.has_md5)) {
-		atomic_store(&cache->has_scram, !answer->user.has_md5);
+		const struct user *user = &answer->user;
+		atomic_store(&cache->has_scram, !user->has_md5);
+		atomic_store(&cache->has_plain, user->password != NULL);
+		if (user->has_secret) {
+			atomic_store(&cache->iterations, user->secret.iterations);
+		}
 	}
 	pthread_mutex_lock(&cache->lock);
 	if (epoch == cache->epoch && asked_ns > cache->cleared_ns) {
@@ -248,4 +255,17 @@ bool auth_cache_has_scram(const struct auth_cache *cache)
 {
 	require(cache != NULL);
 	return atomic_load(&cache->has_scram);
+}
+
+uint32_t auth_cache_iterations(const struct auth_cache *cache, uint32_t otherwise)
+{
+	require(cache != NULL);
+	unsigned iterations = atomic_load(&cache->iterations);
+	return iterations != 0 ? iterations : otherwise;
+}
+
+bool auth_cache_has_plain(const struct auth_cache *cache)
+{
+	require(cache != NULL);
+	return atomic_load(&cache->has_plain);
 }

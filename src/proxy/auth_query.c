@@ -24,11 +24,13 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "proxy/auth_cache.h"
 #include "proxy/auth_source.h"
 #include "proxy/proxy.h"
+#include "proxy/users.h"
 #include "proxy/worker.h"
 #include "upstream/asker.h"
 #include "wire/userlist.h"
@@ -206,6 +208,20 @@ static bool flight_is_nobody(const struct auth_flight *flight)
 	return false;
 }
 
+/* Where passwords are told in clear text, an answer costs the time of a derivation;
+ * that there is no such user must cost the same. */
+static void flight_work_for_nobody(const struct auth_flight *flight)
+{
+	const struct worker *worker = flight->line->queries->worker;
+	struct user nobody;
+	if (auth_cache_has_plain(worker->proxy->auth_cache)) {
+		(void)error_trace(user_init(&nobody, span_str(flight->user),
+					    SPAN_LIT("nobody's"),
+					    worker->config->scram_iterations));
+		user_fini(&nobody);
+	}
+}
+
 /* The answer to keep and to give, or NULL: we do not know. */
 static struct auth_answer *flight_answer(struct auth_flight *flight, const char *error)
 {
@@ -230,6 +246,9 @@ static struct auth_answer *flight_answer(struct auth_flight *flight, const char 
 		flight_warn(flight, "the secret is malformed");
 		r = auth_answer_new(name, (struct span){ NULL, 0 }, iterations,
 				    &answer);
+	}
+	if (r == 0 && auth_answer_user(answer) == NULL) {
+		flight_work_for_nobody(flight);
 	}
 	return r == 0 ? answer : NULL;
 }

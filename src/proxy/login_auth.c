@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,9 +134,18 @@ static bool login_keep_password(struct client *client, const struct user *user)
 	return true;
 }
 
-bool login_keep_secret(struct client *client, const struct user *user)
+/* What a secret of this name most likely had, were there one. */
+static uint32_t login_mock_iterations(const struct client *client)
 {
 	struct worker *worker = client->worker;
+	uint32_t own = worker->config->scram_iterations;
+	return client->login->was_asked_for
+		   ? auth_cache_iterations(worker->proxy->auth_cache, own)
+		   : users_iterations(worker->users, own);
+}
+
+bool login_keep_secret(struct client *client, const struct user *user)
+{
 	struct login *login = client->login;
 	struct scram_secret secret = { 0 };
 	int r = 0;
@@ -143,8 +153,11 @@ bool login_keep_secret(struct client *client, const struct user *user)
 		secret = user->secret;
 	} else {
 		/* the same exchange for somebody who does not exist (T-15) */
-		r = scram_secret_mock(span_str(login->user), worker->proxy->mock_key,
-				      worker->config->scram_iterations, &secret);
+		const uint8_t *key = users_salt_key();
+		r = key == NULL
+			? -EIO
+			: scram_secret_mock(span_str(login->user), key,
+					    login_mock_iterations(client), &secret);
 	}
 	if (login->scram_begun) {
 		scram_fini(&login->scram);

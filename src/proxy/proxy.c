@@ -4,7 +4,6 @@
 #include "proxy/proxy.h"
 
 #include <errno.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -70,9 +69,6 @@ static int proxy_init(struct proxy *proxy)
 	}
 	if (r == 0) {
 		r = auth_cache_new(PROXY_MAX_AUTH_CACHE, &proxy->auth_cache);
-	}
-	if (r == 0 && RAND_bytes(proxy->mock_key, sizeof(proxy->mock_key)) != 1) {
-		r = -EIO;
 	}
 	for (unsigned i = 0; i < n && r == 0; i++) {
 		r = worker_new(proxy, i, &proxy->workers[i]);

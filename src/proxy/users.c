@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,12 +22,30 @@
 struct users {
 	atomic_uint refs;
 	size_t n;
-	size_t n_scram;	 /* whose secret is a stored one of SCRAM */
-	size_t n_other;	 /* who have another one */
-	struct user *at; /* sorted by name; owned, with the strings */
-	struct hba *hba; /* this and the next: owned, or NULL */
+	size_t n_scram;	     /* whose secret is a stored one of SCRAM */
+	size_t n_other;	     /* who have another one */
+	uint32_t iterations; /* of a stored one of SCRAM; 0: there is none */
+	struct user *at;     /* sorted by name; owned, with the strings */
+	struct hba *hba;     /* this and the next: owned, or NULL */
 	struct ident *ident;
 };
+
+static struct {
+	pthread_once_t once;
+	bool is_made;
+	uint8_t bytes[SCRAM_KEY_LEN];
+} users_key = { .once = PTHREAD_ONCE_INIT };
+
+static void users_make_key(void)
+{
+	users_key.is_made = RAND_bytes(users_key.bytes, sizeof(users_key.bytes)) == 1;
+}
+
+const uint8_t *users_salt_key(void)
+{
+	(void)pthread_once(&users_key.once, users_make_key);
+	return users_key.is_made ? users_key.bytes : NULL;
+}
 
 static int user_compare(const void *a, const void *b)
 {
@@ -71,7 +91,10 @@ static int user_fill(struct user *user, struct span secret, enum userlist_kind k
 	/* a library without MD5 leaves the other methods */
 	user->has_md5 = md5_password_make(secret, span_str(user->name), user->md5) == 0;
 	user->has_secret = true;
-	return scram_secret_derive(secret, iterations, &user->secret);
+	const uint8_t *key = users_salt_key();
+	return key == NULL ? -EIO
+			   : scram_secret_derive(secret, span_str(user->name), key,
+						 iterations, &user->secret);
 }
 
 static int user_begin(struct user *user, struct span name)
@@ -179,6 +202,8 @@ static int users_fill(struct users *users, const struct config *config,
 	for (size_t i = 0; i < users->n; i++) {
 		bool scram = users->at[i].has_secret && !users->at[i].has_md5;
 		users->n_scram += scram;
+		users->iterations =
+		    scram ? users->at[i].secret.iterations : users->iterations;
 		users->n_other += users->at[i].has_md5;
 	}
 	if (r == 0 && users->n > 0) {
@@ -254,6 +279,11 @@ const struct ident *users_ident(const struct users *users)
 bool users_have_scram(const struct users *users)
 {
 	return users->n_scram >= users->n_other;
+}
+
+uint32_t users_iterations(const struct users *users, uint32_t otherwise)
+{
+	return users->iterations != 0 ? users->iterations : otherwise;
 }
 
 const struct user *users_find(const struct users *users, struct span name)

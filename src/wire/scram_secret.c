@@ -8,7 +8,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 
@@ -149,11 +148,23 @@ int scram_secret_derive_salted(struct span password, struct span salt,
 	return r;
 }
 
-int scram_secret_derive(struct span password, uint32_t iterations,
+static bool scram_salt(struct span user, const uint8_t key[SCRAM_KEY_LEN],
+		       uint8_t salt[SCRAM_SALT_LEN])
+{
+	uint8_t digest[SCRAM_KEY_LEN];
+	bool ok = scram_hmac(key, user, digest);
+	if (ok) {
+		memcpy(salt, digest, SCRAM_SALT_LEN);
+	}
+	return ok;
+}
+
+int scram_secret_derive(struct span password, struct span user,
+			const uint8_t key[SCRAM_KEY_LEN], uint32_t iterations,
 			struct scram_secret *out)
 {
 	uint8_t salt[SCRAM_SALT_LEN];
-	if (RAND_bytes(salt, sizeof(salt)) != 1) {
+	if (!scram_salt(user, key, salt)) {
 		return -EIO;
 	}
 	return scram_secret_derive_salted(password, span_make(salt, sizeof(salt)),
@@ -169,12 +180,7 @@ int scram_secret_mock(struct span user, const uint8_t key[SCRAM_KEY_LEN],
 		.salt_len = SCRAM_SALT_LEN,
 		.mock = true,
 	};
-	uint8_t digest[SCRAM_KEY_LEN];
-	if (!scram_hmac(key, user, digest)) {
-		return -EIO;
-	}
-	memcpy(out->salt, digest, SCRAM_SALT_LEN);
-	return 0;
+	return scram_salt(user, key, out->salt) ? 0 : -EIO;
 }
 
 bool scram_secret_matches(const struct scram_secret *secret, struct span password)

@@ -115,6 +115,67 @@ def test_T15_T22_who_may_not_log_in_looks_like_a_wrong_password(pgrecall, databa
         assert len(salts) == 1, user
 
 
+def asked(proxy, database, user, password):
+    """What a refused login costs: questions to the server, and answers that were there."""
+    before = counts(proxy)
+    assert fails(proxy, database.name, user, password)["C"] == "28P01"
+    after = {result: n - before[result] for result, n in counts(proxy).items()}
+    return after["found"] + after["nobody"], after["cached"], after["failed"]
+
+
+@pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5"])
+def test_T15_somebody_and_nobody_cost_the_same(pgrecall, database, role, auth_type):
+    """No client can measure whether there is such a user: counted, because time tells little."""
+    proxy = start(pgrecall, auth_type=auth_type, auth_query_cache_ttl="10min")
+    known, unknown = role(), "nobody_at_all"
+    assert who(proxy, database.name, role()) is not None  # what users have is known
+    costs = {user: [asked(proxy, database, user, password) for password in ("a", "b", "c", "d", "", "x" * 2000)]
+             for user in (known, unknown)}
+    assert costs[known] == costs[unknown]
+    assert (1, 0, 0) in costs[known]
+
+
+def first_of_server(proxy, database, user):
+    """Salt and iterations of a SCRAM exchange."""
+    with wire.Connection(proxy.port) as conn:
+        conn.send(wire.startup(user=user, database=database.name))
+        assert conn.receive().kind == "R"
+        conn.send(wire.Scram("x").first())
+        return conn.receive().body.split(b",s=")[1].split(b",i=")
+
+
+def test_T15_nobodys_secret_looks_like_those_of_users(pgrecall, database, role):
+    """As many iterations as the server's secrets have, or those of auth_file."""
+    proxy = start(pgrecall, auth_query=SECRETS.replace("pg_authid", "pg_catalog.pg_authid"))
+    known = role(f"LOGIN PASSWORD '{wire.scram_secret('right', 5000)}'")
+    assert who(proxy, database.name, known) == known
+    salts = [first_of_server(proxy, database, user) for user in (known, "nobody_at_all")]
+    assert [s[1] for s in salts] == [b"5000"] * 2
+    assert len(salts[0][0]) == len(salts[1][0])
+    proxy = pgrecall(users={"one": wire.scram_secret("right", 7000)}, pgrecall={"auth_type": "scram-sha-256"})
+    assert [first_of_server(proxy, database, user)[1] for user in ("one", "two")] == [b"7000"] * 2
+
+
+def test_T15_a_plain_password_has_the_salt_of_nobody(pgrecall, database, role):
+    """A name keeps its salt while its user comes, goes and is read again."""
+    name = role("LOGIN")
+    database.psql("CREATE TABLE told (name text, password text)")
+    proxy = start(pgrecall, auth_query="SELECT name, password FROM public.told WHERE name = $1",
+                  auth_query_cache_ttl="0")
+    seen = [first_of_server(proxy, database, name)]
+    database.psql(f"INSERT INTO told VALUES ('{name}', 'right')")
+    assert who(proxy, database.name, name) == name
+    seen += [first_of_server(proxy, database, name) for _ in range(2)]
+    database.psql("TRUNCATE told")
+    seen.append(first_of_server(proxy, database, name))
+    assert all(s == seen[0] for s in seen)
+    proxy = pgrecall(users={"file": "right"}, pgrecall={"auth_type": "scram-sha-256"})
+    before = first_of_server(proxy, database, "file")
+    reload(proxy, pgrecall={"scram_iterations": "5000"})
+    wait_for(lambda: first_of_server(proxy, database, "file")[1] == b"5000", 10, "the reload")
+    assert first_of_server(proxy, database, "file")[0] == before[0]
+
+
 def test_T15_an_unknown_database_is_no_news_before_the_login(pgrecall, database, role):
     user = role()
     proxy = start(pgrecall)

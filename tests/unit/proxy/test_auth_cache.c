@@ -177,19 +177,23 @@ Test(auth_cache, an_answer_outlives_its_entry)
 
 Test(auth_cache, knows_which_secrets_there_are)
 {
-	static const char scram[] = "SCRAM-SHA-256$1:c2FsdHNhbHRzYWx0c2FsdA==$"
+	static const char scram[] = "SCRAM-SHA-256$5:c2FsdHNhbHRzYWx0c2FsdA==$"
 				    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"
 				    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 	struct auth_cache *cache = make(8);
-	cr_assert(auth_cache_has_scram(cache));
+	cr_assert(auth_cache_has_scram(cache) && !auth_cache_has_plain(cache));
+	cr_assert_eq(auth_cache_iterations(cache, 4096), 4096);
 	put(cache, KEY, "plain", 1);
-	cr_assert_not(auth_cache_has_scram(cache));
+	cr_assert(!auth_cache_has_scram(cache) && auth_cache_has_plain(cache));
+	cr_assert_eq(auth_cache_iterations(cache, 4096), 1);
 	put(cache, KEY, NULL, 2);
-	cr_assert_not(auth_cache_has_scram(cache));
+	cr_assert(!auth_cache_has_scram(cache) && auth_cache_has_plain(cache));
 	put(cache, KEY, scram, 3);
-	cr_assert(auth_cache_has_scram(cache));
+	cr_assert(auth_cache_has_scram(cache) && !auth_cache_has_plain(cache));
+	cr_assert_eq(auth_cache_iterations(cache, 4096), 5);
 	put(cache, KEY, "md500000000000000000000000000000000", 4);
-	cr_assert_not(auth_cache_has_scram(cache));
+	cr_assert(!auth_cache_has_scram(cache) && !auth_cache_has_plain(cache));
+	cr_assert_eq(auth_cache_iterations(cache, 4096), 5);
 	auth_cache_free(cache);
 }
 

@@ -46,6 +46,8 @@ static const struct {
 	{ "\xc2\xaa\xe2\x85", NULL }, /* cut short */
 };
 
+static const uint8_t key[SCRAM_KEY_LEN] = { 1 };
+
 static void check(struct span password, struct span wanted)
 {
 	struct span got;
@@ -102,10 +104,14 @@ Test(wire_saslprep, long_ones_take_no_long_time, .timeout = 20)
 Test(wire_saslprep, secrets_are_of_prepared_passwords)
 {
 	struct scram_secret secret;
-	cr_assert_eq(scram_secret_derive(SPAN_LIT("\xe2\x85\xa8"), 1, &secret), 0);
+	cr_assert_eq(scram_secret_derive(SPAN_LIT("\xe2\x85\xa8"), SPAN_LIT("u"), key,
+					 1, &secret),
+		     0);
 	cr_assert(scram_secret_matches(&secret, SPAN_LIT("IX")));
 	cr_assert(scram_secret_matches(&secret, SPAN_LIT("I\xc2\xadX")));
 	cr_assert_not(scram_secret_matches(&secret, SPAN_LIT("ix")));
-	cr_assert_eq(scram_secret_derive(SPAN_LIT("caf\xe9"), 1, &secret), 0);
+	cr_assert_eq(
+	    scram_secret_derive(SPAN_LIT("caf\xe9"), SPAN_LIT("u"), key, 1, &secret),
+	    0);
 	cr_assert(scram_secret_matches(&secret, SPAN_LIT("caf\xe9")));
 }

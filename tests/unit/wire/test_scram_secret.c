@@ -78,14 +78,23 @@ Test(wire_scram_secret, refused)
 		     0);
 }
 
-Test(wire_scram_secret, random_salts_differ)
+/* A user who is told of again, or has just been made, has the salt of before. */
+Test(wire_scram_secret, salts_are_of_the_name)
 {
-	struct scram_secret a, b;
-	cr_assert_eq(scram_secret_derive(SPAN_LIT("x"), 1, &a), 0);
-	cr_assert_eq(scram_secret_derive(SPAN_LIT("x"), 1, &b), 0);
-	cr_assert_neq(memcmp(a.salt, b.salt, SCRAM_SALT_LEN), 0);
+	static const uint8_t key[SCRAM_KEY_LEN] = { 1, 2, 3 };
+	struct scram_secret a, b, mock;
+	struct span bob = SPAN_LIT("bob");
+	cr_assert_eq(scram_secret_derive(SPAN_LIT("x"), bob, key, 1, &a), 0);
+	cr_assert_eq(scram_secret_derive(SPAN_LIT("y"), bob, key, 1, &b), 0);
+	cr_assert_eq(scram_secret_mock(bob, key, 1, &mock), 0);
+	cr_assert_eq(memcmp(a.salt, b.salt, SCRAM_SALT_LEN), 0);
+	cr_assert_eq(memcmp(a.salt, mock.salt, SCRAM_SALT_LEN), 0);
 	cr_assert(scram_secret_matches(&a, SPAN_LIT("x")));
-	cr_assert_eq(scram_secret_derive(span_make(NULL, 0), 1, &a), 0);
+	cr_assert_not(scram_secret_matches(&b, SPAN_LIT("x")));
+	cr_assert_eq(scram_secret_derive(SPAN_LIT("x"), SPAN_LIT("eve"), key, 1, &b),
+		     0);
+	cr_assert_neq(memcmp(a.salt, b.salt, SCRAM_SALT_LEN), 0);
+	cr_assert_eq(scram_secret_derive(span_make(NULL, 0), bob, key, 1, &a), 0);
 	cr_assert(scram_secret_matches(&a, SPAN_LIT("")));
 }
 
