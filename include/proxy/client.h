@@ -96,14 +96,15 @@ struct client {
 	bool has_large_unnamed; /* its unnamed statement is on the server alone */
 	bool pins_answered;	/* the last answer told which pins hold */
 	uint8_t pins_told;	/* pins that the metrics know of */
-	bool is_stale;	     /* the message at hand is to be looked at again, at once */
-	bool settings_wait;  /* paused until the server has taken its settings */
-	bool told_fatal;     /* a FATAL error has been passed on */
-	bool groups_ok;	     /* since settings are pending: a group succeeded, ... */
-	bool groups_failed;  /* ... a group failed */
-	uint32_t cancel_pid; /* as the client was told */
-	uint32_t cancel_slot;		   /* in the table of cancel keys */
-	bool has_cancel;		   /* cancel_pid is registered */
+	bool is_stale; /* the message at hand is to be looked at again, at once */
+	bool settings_answered; /* the last answer was that its settings are in force */
+	bool settings_synced;	/* a Sync was sent behind settings not answered yet */
+	bool told_fatal;	/* a FATAL error has been passed on */
+	bool groups_ok;		/* since settings are pending: a group succeeded, ... */
+	bool groups_failed;	/* ... a group failed */
+	uint32_t cancel_pid;	/* as the client was told */
+	uint32_t cancel_slot;	/* in the table of cancel keys */
+	bool has_cancel;	/* cancel_pid is registered */
 	struct cancel_order *cancel_order; /* it has asked to cancel; or NULL */
 	struct dlist late_cancels; /* struct cancel_order: see cancel_settled() */
 	uint64_t accepted_us;	   /* since 1970 */

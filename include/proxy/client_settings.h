@@ -2,20 +2,42 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* The settings of a client's session on the server connection that it is bound to. */
+/* A client's settings on the server connection that it has got, which may be in those
+ * of another client.
+ *
+ * They go ahead of the client's first message, in the same packet:
+ *
+ *   Parse Bind Execute   BEGIN
+ *   Parse Bind Execute   each RESET, each set_config()
+ *   Parse Bind Execute   COMMIT
+ *   Query                ""
+ *
+ * There is no Sync among them.  When one is refused, or a cancel request hits it, the
+ * server skips whatever comes until a Sync, a Query as well.  Behind the first Sync of
+ * the client's nothing is sent before the settings are answered, and when they were not
+ * set the connection is closed.  So nothing of the client's runs without its settings:
+ * no write, and no answer that could be stored.
+ *
+ * COMMIT ends the transaction.  What the client sends is in none of ours: it does not
+ * undo the settings when it fails, and may be VACUUM.  The transaction is READ
+ * COMMITTED because those in force may be somebody else's, who waits for a safe
+ * snapshot.
+ *
+ * Behind the empty Query the server reports the parameters that have changed.  They are
+ * ours, not those that the client's own message changes.  An error of that Query
+ * changes nothing: the settings are in force. */
 
 #include <stdbool.h>
 
 struct client;
 
-/* Gives the server connection the client's settings.  Contexts are interned, so equal
- * settings cost one comparison.  Those that cannot change an answer go in the packet of
- * the client's first message; for others it waits until they are in force, because they
- * may be refused, or a cancel request may hit them: it must not run under another
- * session's.  False: it waits, or the client has been closed. */
+/* Sends the client's settings to its server connection if they differ and it is between
+ * two transactions.  False: the client has been closed, or (client->is_stale) its
+ * message must be looked at again, because the settings of the server are not what they
+ * were when that was done. */
 bool client_sync_settings(struct client *client);
-/* RESET and DISCARD go back to the settings of the server's session; the client's own
- * are those it has logged in with.  Behind such a statement they are set again, in its
- * transaction, so that they come and go with it (T-32).  Outside a transaction the next
- * statement does that. */
+/* RESET and DISCARD, which have just been sent, go back to the settings of the server's
+ * session; the client's own are those it has logged in with.  These are set again, in
+ * the client's transaction, so that they come and go with it (T-32).  Outside a
+ * transaction the next statement does that. */
 void client_restore_settings(struct client *client);

@@ -79,6 +79,7 @@ bool context_is_of_parse(const char *name);
 uint64_t context_parse_id_with(uint64_t parse_id, const char *name, const char *value);
 /* Whether that needs a RESET: FROM has settings that TO leaves to the server. */
 bool context_must_reset(const struct context *from, const struct context *to);
-/* Appends the SQL that turns a session in FROM into one in TO. */
+/* Appends the statements that turn a session in FROM into one in TO, each with its
+ * zero. */
 void context_diff(const struct context *from, const struct context *to,
 		  struct buf *out);

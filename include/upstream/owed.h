@@ -3,10 +3,11 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* What a server connection still owes, in order: one item for each message that was
- * sent and that will be answered.  This queue is the truth about a server connection:
- * it may be released when the queue is empty and the transaction status is idle, never
- * "at the first ReadyForQuery"; after an error the items up to the next Sync are
- * dropped, as PostgreSQL drops the messages (T-42, T-43). */
+ * sent and that will be answered, and one for a whole group of settings.  This queue is
+ * the truth about a server connection: it may be released when the queue is empty and
+ * the transaction status is idle, never "at the first ReadyForQuery"; after an error
+ * the items up to the next Sync are dropped, as PostgreSQL drops the messages (T-42,
+ * T-43). */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@ struct statement;
 enum owed_flags {
 	OWED_SWALLOW = 1,    /* we asked: the answer is not the client's, an error is */
 	OWED_OURS = 2,	     /* nor is an error */
-	OWED_SETTINGS = 4,   /* settings of the client: without them it cannot go on */
+	OWED_SETTINGS = 4,   /* Q: the group of proxy/client_settings.h */
 	OWED_PINS = 16,	     /* asks which pins hold: proxy/client_pins.h */
 	OWED_SEQUENCES = 32, /* takes away what others did with sequences */
 	OWED_PROBE = 8,	     /* asks what the settings of a new connection are */
@@ -42,6 +43,7 @@ struct owed {
 			  answer */
 	bool is_told;  /* D: its ParameterDescription has come */
 	bool failed;   /* an ErrorResponse came for it (Q, S: for its group) */
+	bool is_set;   /* OWED_SETTINGS: they are in force */
 	uint8_t copy_begins;   /* Q, E: COPY FROM STDIN that have begun */
 	uint8_t copy_ends;     /* Q, E: CopyDone and CopyFail that were sent for it; S:
 				  that had been sent when it was */

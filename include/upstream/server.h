@@ -83,8 +83,7 @@ struct server {
 				  left, SERVER_SEQUENCES_MANY, or 0: none */
 	bool listens;	       /* LISTEN was sent: UNLISTEN * before the next client */
 	bool unlistening;      /* which is under way */
-	bool dirty;	       /* close it instead of using it again */
-	bool spent; /* the same once nobody is bound and nothing is owed: it has what
+	bool spent; /* close it once nobody is bound and nothing is owed: it has what
 		     * DISCARD ALL does not take back */
 	bool rolled_back;      /* the last command tag was ROLLBACK */
 	bool proven;	       /* it has been fit for use once */

@@ -142,8 +142,7 @@ static bool cancel_is_all_ours(struct owed_queue *owed)
 /* A message has come that waits for its turn, so the client waits for its answer. */
 static bool cancel_has_message(const struct client *client)
 {
-	return client->settings_wait || client->listen_wait ||
-	       (client->blocked && client->stream.in.len > 0);
+	return client->listen_wait || (client->blocked && client->stream.in.len > 0);
 }
 
 /* While the server answers a question of ours (the client's settings, what pins it)

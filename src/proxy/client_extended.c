@@ -377,6 +377,7 @@ size_t client_sync(struct client *client, struct span in, const struct frame *fr
 	owed_at(&server->owed, server->owed.n - 1)->copy_ends =
 	    server_copies_ended(server);
 	server->unsynced = false;
+	client->settings_synced = owed_head(&server->owed)->flags & OWED_SETTINGS;
 	server_put_borrow(server, WIRE_SYNC);
 	server_again_end(server);
 	return frame->size;

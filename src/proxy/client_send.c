@@ -22,7 +22,6 @@
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
-#include "upstream/context.h"
 #include "upstream/server.h"
 #include "upstream/statement.h"
 #include "wire/messages.h"
@@ -59,6 +58,15 @@ static void client_change_server(struct client *client)
 	server_close(server, SERVER_CLOSE_PINNED);
 }
 
+/* Between two transactions, though settings of the client may be on their way. */
+static bool client_is_between(struct server *server)
+{
+	const struct owed *head = owed_head(&server->owed);
+	return server_is_clean(server) ||
+	       (server->owed.n == 1 && (head->flags & OWED_SETTINGS) &&
+		!server->unsynced);
+}
+
 enum acquired client_acquire(struct client *client)
 {
 	if (client->wait_error.sqlstate[0] != 0) {
@@ -79,11 +87,11 @@ enum acquired client_acquire(struct client *client)
 		}
 		client_bind(client, server);
 	}
-	bool is_clean = server_is_clean(client->server);
+	bool is_between = client_is_between(client->server);
 	if (!client_sync_settings(client)) {
 		return ACQUIRE_WAITS;
 	}
-	if (is_clean && !client_forget_sequences(client, NULL)) {
+	if (is_between && !client_forget_sequences(client, NULL)) {
 		return ACQUIRE_WAITS;
 	}
 	return ACQUIRED;

@@ -3,6 +3,8 @@
 
 #include "proxy/client_settings.h"
 
+#include <string.h>
+
 #include "base/buf.h"
 #include "proxy/client.h"
 #include "proxy/client_send.h"
@@ -11,8 +13,56 @@
 #include "upstream/server.h"
 #include "wire/writer.h"
 
-static bool client_rebase(struct client *client, struct context **at,
-			  struct context *server)
+/* Bytes of statements: every value may have to be quoted throughout. */
+#define SETTINGS_MAX_SQL (2 * CONTEXT_MAX_TEXT + 4096)
+/* Bytes of the messages: of two statements a setting, and a few. */
+#define SETTINGS_MAX_MESSAGES (SETTINGS_MAX_SQL + 64 * (2 * CONTEXT_MAX_SETTINGS + 16))
+
+/* Sends MESSAGES, for which the server owes one item. */
+static bool settings_send(struct client *client, const struct buf *messages,
+			  uint8_t flags)
+{
+	if (!buf_ok(messages)) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	if (!client_owe(client, 'Q', flags, NULL, NULL)) {
+		return false;
+	}
+	stream_put(&client->server->stream, buf_span(messages));
+	client->server->unnamed_id = 0;
+	return true;
+}
+
+static void settings_add(struct buf *out, struct span sql)
+{
+	writer_parse(out, SPAN_LIT(""), sql, SPAN_LIT(""));
+	buf_append_span(out, SPAN_LIT("B\0\0\0\14\0\0\0\0\0\0\0\0"));
+	writer_execute(out, SPAN_LIT(""), 0);
+}
+
+/* What makes settings TO out of FROM, as the header has it. */
+static void settings_write(const struct context *from, const struct context *to,
+			   struct buf *out)
+{
+	struct buf sql;
+	buf_init(&sql, SETTINGS_MAX_SQL);
+	context_diff(from, to, &sql);
+	settings_add(out, SPAN_LIT("BEGIN ISOLATION LEVEL READ COMMITTED"));
+	struct span left = buf_span(&sql);
+	while (left.n > 0) {
+		size_t n = strlen((const char *)left.p);
+		settings_add(out, span_make(left.p, n));
+		left = span_skip(left, n + 1);
+	}
+	settings_add(out, SPAN_LIT("COMMIT"));
+	writer_query(out, SPAN_LIT(""));
+	out->failed = out->failed || !buf_ok(&sql);
+	buf_fini(&sql);
+}
+
+static bool settings_rebase(struct client *client, struct context **at,
+			    struct context *server)
 {
 	struct context *fresh = context_rebase(*at, server);
 	if (fresh == NULL) {
@@ -24,32 +74,7 @@ static bool client_rebase(struct client *client, struct context **at,
 	return true;
 }
 
-/* Sends what makes settings TO out of FROM. */
-static bool client_send_settings(struct client *client, const struct context *from,
-				 const struct context *to, uint8_t flags)
-{
-	struct server *server = client->server;
-	struct buf sql;
-	buf_init(&sql, 2 * CONTEXT_MAX_TEXT + 4096);
-	context_diff(from, to, &sql);
-	struct buf message;
-	buf_init(&message, sql.max + 16);
-	writer_query(&message, buf_span(&sql));
-	bool ok = buf_ok(&sql) && buf_ok(&message);
-	if (ok) {
-		ok = client_owe(client, 'Q', flags, NULL, NULL);
-	} else {
-		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
-	}
-	if (ok) {
-		stream_put(&server->stream, buf_span(&message));
-		server->unnamed_id = 0;
-	}
-	buf_fini(&sql);
-	buf_fini(&message);
-	return ok;
-}
-
+/* Contexts are interned, so equal settings cost one comparison. */
 bool client_sync_settings(struct client *client)
 {
 	struct server *server = client->server;
@@ -62,8 +87,8 @@ bool client_sync_settings(struct client *client)
 		return true; /* inside a transaction: with the next one */
 	}
 	uint64_t was = session->context->id;
-	if (!client_rebase(client, &session->context, server->context) ||
-	    !client_rebase(client, &session->startup, server->context)) {
+	if (!settings_rebase(client, &session->context, server->context) ||
+	    !settings_rebase(client, &session->startup, server->context)) {
 		return false;
 	}
 	client->target = server->target;
@@ -76,22 +101,23 @@ bool client_sync_settings(struct client *client)
 	if (server->context == session->context) {
 		return true;
 	}
-	if (server_has_connect_query(server->context) &&
-	    context_must_reset(server->context, session->context)) {
+	bool is_spoilt = server_has_connect_query(server->context) &&
+			 context_must_reset(server->context, session->context);
+	if (is_spoilt) {
 		session->suspect = server->suspect = true; /* it is the client's own */
 	}
-	bool waits = server->context->cache != session->context->cache;
-	if (!client_send_settings(client, server->context, session->context,
-				  OWED_SWALLOW | OWED_SETTINGS)) {
+	struct buf messages;
+	buf_init(&messages, SETTINGS_MAX_MESSAGES);
+	settings_write(server->context, session->context, &messages);
+	bool ok = settings_send(client, &messages, OWED_SWALLOW | OWED_SETTINGS);
+	buf_fini(&messages);
+	if (!ok) {
 		return false;
-	}
-	if (waits) {
-		client->settings_wait = true;
-		stream_pause(&client->stream);
 	}
 	context_unref(server->context);
 	server->context = context_ref(session->context);
-	return !waits;
+	client->is_stale = is_spoilt; /* it was seen as if it might be shared */
+	return !is_spoilt;
 }
 
 void client_restore_settings(struct client *client)
@@ -102,9 +128,20 @@ void client_restore_settings(struct client *client)
 	    !(session->tx_begun || session->tx_status == 'T')) {
 		return;
 	}
-	if (client_send_settings(client, session->pending_server, session->pending,
-				 OWED_SWALLOW | OWED_OURS)) {
+	struct buf sql;
+	struct buf message;
+	buf_init(&sql, SETTINGS_MAX_SQL);
+	buf_init(&message, SETTINGS_MAX_SQL + 16);
+	context_diff(session->pending_server, session->pending, &sql);
+	for (size_t i = 0; i < sql.len; i++) {
+		sql.data[i] = sql.data[i] != 0 ? sql.data[i] : ';';
+	}
+	writer_query(&message, buf_span(&sql));
+	message.failed = message.failed || !buf_ok(&sql);
+	if (settings_send(client, &message, OWED_SWALLOW | OWED_OURS)) {
 		context_unref(session->pending_server);
 		session->pending_server = context_ref(session->pending);
 	}
+	buf_fini(&sql);
+	buf_fini(&message);
 }

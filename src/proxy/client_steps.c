@@ -396,11 +396,12 @@ static size_t client_step(struct client *client, struct span in)
 	return row->step(client, in, &frame);
 }
 
-/* Stops taking requests while the answers, or the server, cannot keep up. */
+/* Stops taking requests while the answers, or the server, cannot keep up, and behind a
+ * Sync that follows settings (proxy/client_settings.h). */
 static bool client_is_blocked(struct client *client)
 {
 	struct server *server = client->server;
-	bool blocked = stream_is_full(&client->stream) ||
+	bool blocked = client->settings_synced || stream_is_full(&client->stream) ||
 		       client->replies.bytes > client->worker->group.out_high ||
 		       (server != NULL && (stream_is_full(&server->stream) ||
 					   server->owed.n > CLIENT_MAX_OWED));

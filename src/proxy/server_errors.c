@@ -39,7 +39,8 @@ static void server_record_error(struct server *server, struct owed *head,
 }
 
 /* Refused, or interrupted: the server's end or a cancel request came just then.  The
- * client is told what the server said. */
+ * client is told what the server said.  The server skips what was sent behind, and
+ * would do so up to a Sync: nobody can use the connection any more. */
 static enum verdict server_settings_failed(struct server *server,
 					   const struct frame *frame, bool fatal)
 {
@@ -47,7 +48,6 @@ static enum verdict server_settings_failed(struct server *server,
 	struct message_error error = { 0 };
 	char sqlstate[6] = "";
 	char text[320];
-	server->dirty = true;
 	if (frame->complete && message_read_error(frame->body, &error) == 0) {
 		snprintf(sqlstate, sizeof(sqlstate), "%.*s", (int)error.sqlstate.n,
 			 (const char *)error.sqlstate.p);
@@ -61,7 +61,8 @@ static enum verdict server_settings_failed(struct server *server,
 					: CLIENT_CLOSE_BAD_PARAMETER,
 				  sqlstate[0] ? sqlstate : NULL, text);
 	}
-	return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
+	server_close(server, SERVER_CLOSE_DIRTY_SESSION);
+	return CLOSED;
 }
 
 /* An error about a prepared statement names it as the server knows it; the client is
@@ -109,6 +110,9 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 		return CLOSED;
 	}
 	if (head->flags & OWED_SETTINGS) {
+		if (head->is_set && !fatal) {
+			return SWALLOW; /* of the empty Query behind them */
+		}
 		head->failed = true;
 		return server_settings_failed(server, frame, fatal);
 	}

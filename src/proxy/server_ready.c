@@ -11,6 +11,7 @@
 #include "proxy/client_pins.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
+#include "proxy/server_again.h"
 #include "proxy/server_begin.h"
 #include "proxy/server_commit.h"
 #include "proxy/server_reset.h"
@@ -75,6 +76,10 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 	server->tx_status = (char)status;
 	server->copy_in = false;
 	server_item_done(walk);
+	if (server->owed.n == 0) { /* a Query behind a batch has ended it */
+		server->unsynced = false;
+		server_again_end(server);
+	}
 	server_send_replies(walk, flags & OWED_SWALLOW ? 0 : frame->size);
 	if (failed && (server->reset_sent || server->unlistening)) {
 		server_close(server, SERVER_CLOSE_RESET_FAILED);
@@ -93,7 +98,10 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 		return server->state == SERVER_CLOSING ? CLOSED : SWALLOW;
 	}
 	if (client != NULL) {
-		client->pins_answered = (flags & OWED_PINS) && server->owed.n == 0;
+		bool is_last = server->owed.n == 0;
+		client->pins_answered = (flags & OWED_PINS) && is_last;
+		client->settings_answered = (flags & OWED_SETTINGS) && is_last;
+		client->settings_synced = false;
 	}
 	if (client == NULL || (flags & OWED_SWALLOW)) {
 		return flags & OWED_SWALLOW ? SWALLOW : PASS;
@@ -118,9 +126,10 @@ void server_after_ready(struct server *server)
 	if (server->owed.n > 0) {
 		return;
 	}
-	if (client->settings_wait) { /* now its message may come */
-		client->settings_wait = false;
-		stream_resume(&client->stream);
+	if (client->settings_answered && client->blocked) {
+		/* its message waits for them alone: it comes again, on this connection
+		 */
+		client_unblock(client);
 		return;
 	}
 	if (client->pins_answered) {
@@ -188,6 +197,10 @@ enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
 		return CLOSED;
 	}
 	bool swallow = head->flags & OWED_SWALLOW;
+	if (head->flags & OWED_SETTINGS) {
+		head->is_set |= span_eq(frame->body, SPAN_LIT("COMMIT\0"));
+		return SWALLOW;
+	}
 	if (frame->type == 'C') {
 		server->rolled_back =
 		    frame->body.n >= 8 && memcmp(frame->body.p, "ROLLBACK", 8) == 0;

@@ -102,7 +102,7 @@ void server_reset(struct server *server)
 		server_move(server, SERVER_RESET);
 		server->reset_since_ns = clock_now_ns();
 	}
-	if (server->copy_in || server->dirty) {
+	if (server->copy_in) {
 		server_close(server, SERVER_CLOSE_DIRTY_SESSION);
 		return;
 	}

@@ -102,6 +102,9 @@ static enum verdict server_on_simple(struct walk *walk, const struct frame *fram
 {
 	struct server *server = walk->server;
 	struct owed *head = owed_head(&server->owed);
+	if (head != NULL && (head->flags & OWED_SETTINGS)) {
+		return SWALLOW; /* one of the messages of its group */
+	}
 	if (head == NULL || head->kind != kind) {
 		server_close(server, SERVER_CLOSE_PROTOCOL);
 		return CLOSED;

@@ -525,11 +525,13 @@ void session_reported(struct session *session, struct span name, struct span val
 	free(text);
 }
 
-/* Gives *AT the value if it has another one; without memory it keeps that, and the
- * value is reported again. */
-static void session_correct(struct context **at, const char *name, const char *value)
+/* Where *AT has NAME as WAS it becomes VALUE; without memory it stays, and the value is
+ * reported again. */
+static void session_correct(struct context **at, const char *name, const char *was,
+			    const char *value)
 {
-	if (context_get(*at, name) == NULL) {
+	const char *there = *at != NULL ? context_get(*at, name) : NULL;
+	if (there == NULL || strcmp(there, was) != 0) {
 		return;
 	}
 	struct context *fresh = context_with(*at, name, value);
@@ -547,17 +549,19 @@ void session_restored(struct session *session, struct span name, struct span val
 	    !session_key(name, key, sizeof(key))) {
 		return;
 	}
-	const char *ours = context_get(session->context, key);
+	const char *there = context_get(session->context, key);
 	char *text = strndup((const char *)value.p, value.n);
-	if (text != NULL && ours != NULL && strcmp(text, ours) != 0) {
-		const char *first = context_get(session->startup, key);
-		if (first != NULL && strcmp(first, ours) == 0) {
-			session_correct(&session->startup, key, text);
-		}
-		session_correct(&session->context, key, text);
+	char *was = there != NULL ? strdup(there) : NULL;
+	if (text != NULL && was != NULL && strcmp(text, was) != 0) {
+		session_correct(&session->startup, key, was, text);
+		session_correct(&session->context, key, was, text);
+		/* of statements that were sent behind the settings */
+		session_correct(&session->pending, key, was, text);
+		session_correct(&session->pending_server, key, was, text);
 		context_unref(*server);
 		*server = context_ref(session->context);
 	}
+	free(was);
 	free(text);
 }
 

@@ -453,7 +453,7 @@ static void context_quote(struct buf *out, const char *s)
 static void context_reset(struct buf *out, const char *name)
 {
 	if (strcmp(name, "session_authorization") == 0) {
-		buf_append_str(out, "RESET SESSION AUTHORIZATION;");
+		buf_append_cstr(out, "RESET SESSION AUTHORIZATION");
 		return;
 	}
 	buf_append_str(out, "RESET ");
@@ -466,7 +466,7 @@ static void context_reset(struct buf *out, const char *name)
 			buf_append_u8(out, (uint8_t)*name);
 		}
 	}
-	buf_append_str(out, "\";");
+	buf_append_cstr(out, "\"");
 }
 
 /* Who the session is decides which settings it may change, so everything else is set as
@@ -494,7 +494,7 @@ static void context_set(struct buf *out, const char *name, const char *value)
 	context_quote(out, name);
 	buf_append_str(out, ",");
 	context_quote(out, value);
-	buf_append_str(out, ",false);");
+	buf_append_cstr(out, ",false)");
 }
 
 bool context_must_reset(const struct context *from, const struct context *to)

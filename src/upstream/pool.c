@@ -107,8 +107,8 @@ static struct server *pool_pick(struct pool *pool)
 
 #define POOL_PREFER_AMONG 8U /* idle connections that are looked at */
 
-/* One of the connections used last that needs no SET comes first: it saves the client
- * the round trip of client_sync_settings(). */
+/* One of the connections used last that needs no SET comes first: it saves the server
+ * the work. */
 static void pool_prefer(struct pool *pool, const struct context *context)
 {
 	unsigned left = POOL_PREFER_AMONG;
@@ -203,10 +203,6 @@ void pool_give(struct pool *pool, struct server *server)
 	server->idle_since_ns = now;
 	unsigned max =
 	    atomic_load(&pool->shared->max) + atomic_load(&pool->shared->reserve);
-	if (server->dirty) {
-		server_close(server, SERVER_CLOSE_DIRTY_SESSION);
-		return;
-	}
 	if (server->target != pool->target) {
 		server_close(server, SERVER_CLOSE_RELOAD);
 		return;

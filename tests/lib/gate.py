@@ -27,6 +27,7 @@ class Hold:
         self.held = threading.Event()  # and there is something that is held
         self.open = threading.Event()
         self.pair = None
+        self.data = b""  # what came in one piece with it
 
     def wait(self):
         """Until something is held."""
@@ -77,6 +78,7 @@ class Pair:
         hold = self.gate.meet(data)
         if hold is not None:
             hold.pair = self
+            hold.data = data
             if hold.what != "cut":
                 self.holds[hold.what] = hold
             hold.met.set()

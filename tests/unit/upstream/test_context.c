@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "upstream/context.h"
@@ -48,35 +49,34 @@ static const struct {
 };
 /* clang-format on */
 
-/* "S name value" and "R name" of the statements. */
+/* "S name value" and "R name" of the statements, which end with an empty one. */
 static void summarize(const char *sql, char *out, size_t size)
 {
 	char name[64];
 	char value[64];
 	size_t at = 0;
 	out[0] = 0;
-	while (*sql != 0) {
+	for (; *sql != 0; sql += strlen(sql) + 1) {
 		const char *gap = at > 0 ? " " : "";
 		int n = 0;
 		if (sscanf(
 			sql,
-			"SELECT pg_catalog.set_config( '%63[^']', '%63[^']',false);%n",
+			"SELECT pg_catalog.set_config( '%63[^']', '%63[^']',false)%n",
 			name, value, &n) == 2 &&
 		    n > 0) {
 			at += (size_t)snprintf(out + at, size - at, "%sS %s %s", gap,
 					       name, value);
-		} else if (sscanf(sql, "RESET \"%63[^\"]\";%n", name, &n) == 1 &&
+		} else if (sscanf(sql, "RESET \"%63[^\"]\"%n", name, &n) == 1 &&
 			   n > 0) {
 			at +=
 			    (size_t)snprintf(out + at, size - at, "%sR %s", gap, name);
 		} else {
-			static const char session[] = "RESET SESSION AUTHORIZATION;";
-			cr_assert_eq(strncmp(sql, session, sizeof(session) - 1), 0,
-				     "%s", sql);
+			static const char session[] = "RESET SESSION AUTHORIZATION";
+			cr_assert_str_eq(sql, session);
 			at += (size_t)snprintf(out + at, size - at, "%sR session", gap);
 			n = sizeof(session) - 1;
 		}
-		sql += n;
+		cr_assert_eq(sql[n], 0, "%s", sql);
 	}
 }
 
