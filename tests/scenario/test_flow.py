@@ -208,7 +208,8 @@ def pump(conn, data):
 
 
 PIPELINES = {
-    "simple": lambda n: wire.query(f"SELECT v FROM wide WHERE id = {n}"),
+    # not so short that all of them fit into the buffers of the sockets
+    "simple": lambda n: wire.query(f"SELECT v FROM wide WHERE id = {n}" + " " * 100),
     "extended": lambda n: extended("SELECT v FROM wide WHERE id = $1", values=[b"%d" % n]),
     "named": lambda n: extended("SELECT v FROM wide WHERE id = $1", "s", False, values=[b"%d" % n]),
 }
