@@ -18,8 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net/loop.h"
@@ -333,6 +335,41 @@ static bool listener_is_stale(const struct sockaddr_un *addr)
 	return refused;
 }
 
+#define LISTENER_LOCK_TRIES 100
+#define LISTENER_LOCK_MS    10
+
+/* Two processes that start at once both see what a killed one has left: the second
+ * would take away the socket that the first has just made, or take it for stale before
+ * it listens.  So one of them at a time looks, binds and listens, under a lock of the
+ * directory, which leaves no file behind.  Anybody who can read the directory can hold
+ * that lock: after a second it goes without.  -1: not locked. */
+static int listener_lock(const char *path)
+{
+	char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	const char *slash = strrchr(path, '/');
+	require(slash != NULL && strlen(path) < sizeof(directory));
+	size_t n = slash == path ? 1 : (size_t)(slash - path);
+	memcpy(directory, path, n);
+	directory[n] = '\0';
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		return -1;
+	}
+	const struct timespec pause = { .tv_nsec = LISTENER_LOCK_MS * 1000000L };
+	for (int i = 0; i < LISTENER_LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			return fd;
+		}
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			break;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	close(fd);
+	return -1;
+}
+
+/* The caller has the lock. */
 static int listener_bind_unix(int fd, const struct sockaddr_un *addr)
 {
 	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0) {
@@ -409,8 +446,12 @@ static int listener_open_unix(struct listener *listener,
 	if (options->host[0] == '@') {
 		err = listener_publish_abstract(listener, fd, &addr, options);
 	} else {
+		int lock = listener_lock(options->host);
 		err = listener_bind_unix(fd, &addr);
 		err = err == 0 ? listener_publish(listener, fd, options) : err;
+		if (lock >= 0) {
+			close(lock);
+		}
 	}
 	if (err < 0) {
 		close(fd);

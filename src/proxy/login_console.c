@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -35,13 +34,11 @@ bool login_is_console(const struct client *client)
 bool login_is_console_owner(const struct client *client)
 {
 	const char *user = client->login->user;
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	struct ucred account;
 	return login_is_console(client) &&
 	       (strcmp(user, "pgrecall") == 0 || strcmp(user, "pgbouncer") == 0) &&
-	       getsockopt(client->stream.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ==
-		   0 &&
-	       len == sizeof(peer) && peer.pid != 0 && peer.uid == geteuid();
+	       login_peer_account(client, &account) && account.pid != 0 &&
+	       account.uid == geteuid();
 }
 
 /* What drivers want to know of a server. */

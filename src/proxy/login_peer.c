@@ -75,12 +75,33 @@ static void login_peer_known(void *arg)
 	login_peer_free(peer);
 }
 
+#define PEER_OVERFLOW_UID 65534 /* unless the administrator has changed it */
+
+static uid_t peer_overflow_uid(void)
+{
+	unsigned uid = PEER_OVERFLOW_UID;
+	FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
+	if (file != NULL) {
+		if (fscanf(file, "%u", &uid) != 1) {
+			uid = PEER_OVERFLOW_UID;
+		}
+		fclose(file);
+	}
+	return uid;
+}
+
+bool login_peer_account(const struct client *client, struct ucred *out)
+{
+	socklen_t len = sizeof(*out);
+	return getsockopt(client->stream.fd, SOL_SOCKET, SO_PEERCRED, out, &len) == 0 &&
+	       len == sizeof(*out) && out->uid != (uid_t)-1 &&
+	       out->uid != PEER_OVERFLOW_UID && out->uid != peer_overflow_uid();
+}
+
 void login_begin_peer(struct client *client)
 {
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	if (getsockopt(client->stream.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
-	    len != sizeof(cred) || cred.uid == (uid_t)-1) {
+	struct ucred account;
+	if (!login_peer_account(client, &account)) {
 		login_peer_refuse(client);
 		return;
 	}
@@ -90,7 +111,7 @@ void login_begin_peer(struct client *client)
 		return;
 	}
 	peer->client = client;
-	peer->uid = cred.uid;
+	peer->uid = account.uid;
 	if (loop_work(client->worker->loop, login_peer_ask, login_peer_known, peer) <
 	    0) {
 		login_peer_free(peer);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/span.h"
 #include "proxy/auth_query.h"
@@ -129,7 +130,12 @@ const struct hba_verdict *login_hba(struct client *client);
  */
 bool login_check_cert(struct client *client, const struct hba_verdict *verdict);
 
-/* login_peer.c: compares the account at the other end of a Unix socket, later. */
+/* login_peer.c: the account at the other end of a Unix socket.  False: it is not one,
+ * or the kernel cannot tell which: in a user namespace (systemd's PrivateUsers=,
+ * containers) all that are not mapped look like one, the overflow uid, which is also
+ * nobody's. */
+bool login_peer_account(const struct client *client, struct ucred *out);
+/* Compares its name with the user's, later. */
 void login_begin_peer(struct client *client);
 /* The client is gone; NULL is fine. */
 void login_peer_forget(struct login_peer *peer);

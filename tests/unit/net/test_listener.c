@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -318,6 +320,89 @@ Test(listener, replaces_only_a_stale_socket_file, .timeout = 20)
 	cr_assert_eq(begin(&second, &options), -EADDRINUSE);
 	end(&second);
 	cr_assert_eq(unlink(place.path), 0);
+	cr_assert_eq(rmdir(place.dir), 0);
+}
+
+/* Of several that begin at once over what a killed one has left, one gets the path, and
+ * it is the one that clients reach. */
+struct racer {
+	pthread_barrier_t *start;
+	const char *path;
+	struct door door;
+	int err;
+};
+
+static void *race(void *arg)
+{
+	struct racer *racer = arg;
+	struct listener_options options = options_for(racer->path);
+	racer->door = (struct door){ .stop_at = 1 };
+	cr_assert_eq(loop_new(64, &racer->door.loop), 0);
+	cr_assert_eq(
+	    timer_new(racer->door.loop, on_limit, racer->door.loop, &racer->door.limit),
+	    0);
+	(void)pthread_barrier_wait(racer->start);
+	racer->err = listener_open(racer->door.loop, &options, on_accept, &racer->door,
+				   &racer->door.listener);
+	return NULL;
+}
+
+static void race_once(const struct place *place)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", place->path);
+	int dead = socket(AF_UNIX, SOCK_STREAM, 0);
+	cr_assert_eq(bind(dead, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(dead);
+	struct racer racers[4];
+	pthread_t threads[ARRAY_LEN(racers)];
+	pthread_barrier_t start;
+	pthread_barrier_init(&start, NULL, ARRAY_LEN(racers));
+	for (size_t i = 0; i < ARRAY_LEN(racers); i++) {
+		racers[i] = (struct racer){ .start = &start, .path = place->path };
+		cr_assert_eq(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+	}
+	struct racer *winner = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(racers); i++) {
+		pthread_join(threads[i], NULL);
+		cr_assert(racers[i].err == 0 || racers[i].err == -EADDRINUSE);
+		cr_assert(racers[i].err != 0 || winner == NULL, "two got it");
+		winner = racers[i].err == 0 ? &racers[i] : winner;
+	}
+	cr_assert_not_null(winner);
+	int client = dial_unix(place->path);
+	cr_assert_geq(client, 0);
+	close(client);
+	for (size_t i = 0; i < ARRAY_LEN(racers); i++) {
+		end(&racers[i].door);
+	}
+	/* it takes away its own file only */
+	cr_assert_lt(access(place->path, F_OK), 0, "the file was another one's");
+	pthread_barrier_destroy(&start);
+}
+
+Test(listener, one_of_several_replaces_a_stale_socket_file, .timeout = 60)
+{
+	struct place place;
+	place_make(&place);
+	for (int i = 0; i < 50; i++) {
+		race_once(&place);
+	}
+	cr_assert_eq(rmdir(place.dir), 0);
+}
+
+/* Whoever holds the lock of the directory for ever does not keep us from starting. */
+Test(listener, begins_without_the_lock, .timeout = 20)
+{
+	struct place place;
+	place_make(&place);
+	int fd = open(place.dir, O_RDONLY | O_DIRECTORY);
+	cr_assert_eq(flock(fd, LOCK_EX), 0);
+	struct door door;
+	struct listener_options options = options_for(place.path);
+	cr_assert_eq(begin(&door, &options), 0);
+	end(&door);
+	close(fd);
 	cr_assert_eq(rmdir(place.dir), 0);
 }
 
