@@ -5,10 +5,10 @@
 /* LISTEN of a client in transaction mode; proxy/channels.h has the whole picture.  In
  * session mode all of this does nothing: the client's own server connection listens.
  *
- * Not followed: LISTEN inside a function or DO, which ends with the release of the
- * server connection like everything that they change.  A LISTEN that we cannot take
- * over (in a named portal, or with a name that its encoding keeps us from knowing) pins
- * the client to its server connection, which then tells it of that channel. */
+ * A LISTEN that we cannot take over (inside a function or DO, or with a name that its
+ * encoding keeps us from knowing) pins the client to its server connection, which then
+ * tells it of that channel.  Not followed: UNLISTEN inside a function or DO, of what
+ * was listened to outside. */
 
 #include <stdbool.h>
 
@@ -33,8 +33,12 @@ enum listen_ready {
 enum listen_ready client_listen_prepare(struct client *client, const struct plan *plan,
 					struct pool_error *error);
 /* The same for the extended protocol, where an error fails the batch.  True: go on. */
-bool client_listen_may_bind(struct client *client, const struct plan *plan,
+bool client_listen_may_bind(struct client *client, struct plan *plan,
 			    struct span portal, bool *is_answered);
+/* The same before the Execute of a PORTAL; *PLAN: what it runs, when it has a name and
+ * runs LISTEN or UNLISTEN, or NULL. */
+bool client_listen_may_execute(struct client *client, struct span portal,
+			       struct plan **plan, bool *is_answered);
 /* What the client waited for is there, or refused. */
 void client_listen_go_on(struct client *client);
 /* A statement of HEAD was completed with TAG.  False: the client was closed. */

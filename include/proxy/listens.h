@@ -16,6 +16,7 @@
 
 #include "base/dlist.h"
 #include "base/span.h"
+#include "proxy/listen_portals.h"
 
 struct channel;
 struct client;
@@ -40,6 +41,7 @@ struct listens {
 	size_t n;
 	struct dlist changes; /* struct listen_change, oldest first */
 	size_t n_changes;
+	struct listen_portals portals;
 	struct dlist held; /* struct listen_held, oldest first */
 	size_t held_bytes;
 };

@@ -38,7 +38,7 @@
 #define CQ_CHANGES(source)                                                               \
 	source " ~* '[[:<:]](set_config|execute|temp|temporary|[a-z]+_to_xml[a-z]*|ts_stat" \
 	"|ts_rewrite)[[:>:]]|(^|[>\\x3b]|[[:<:]](begin|then|else|loop))[[:space:]]*"         \
-	"(alter|create|discard|drop|grant|load|reassign|reset|revoke|set)[[:space:]]'"
+	"(alter|create|discard|drop|grant|listen|load|reassign|reset|revoke|set|unlisten)[[:space:]]'"
 
 /* Compiling such queries takes half a second, running them ten milliseconds. */
 CATALOG_QUESTION(settings, 1,

@@ -279,17 +279,23 @@ size_t client_execute(struct client *client, struct span in, const struct frame 
 	if (!client_has_server(client, frame->size, &taken)) {
 		return taken;
 	}
-	struct request request = { 0 };
-	request.plan = execute.portal.n == 0 ? client->portal_plan : NULL;
-	if (request.plan != NULL && request.plan->kind == PLAN_SET) {
-		session_sent(&client->session, request.plan, client->server->context);
+	struct plan *listens;
+	bool is_answered;
+	if (!client_listen_may_execute(client, execute.portal, &listens,
+				       &is_answered)) {
+		return is_answered ? frame->size : 0;
+	}
+	struct plan *plan = execute.portal.n == 0 ? client->portal_plan : NULL;
+	struct request request = { .plan = plan != NULL ? plan : listens };
+	if (plan != NULL && plan->kind == PLAN_SET) {
+		session_sent(&client->session, plan, client->server->context);
 	}
 	struct query *query = query_new(client, &request, METRIC_ROUTE_BYPASS);
 	if (query == NULL) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return 0;
 	}
-	(void)client_send_execute(client, frame, query, request.plan);
+	(void)client_send_execute(client, frame, query, plan);
 	return frame->size;
 }
 
@@ -334,6 +340,7 @@ size_t client_close_target(struct client *client, struct span in,
 	if (target.name.n == 0) {
 		client_set_portal(client, target.name, NULL, false);
 	}
+	listen_portals_close(&client->listens.portals, target.name);
 	if (server != NULL) {
 		(void)client_send_plain(client, frame);
 	} else {

@@ -142,22 +142,41 @@ enum listen_ready client_listen_prepare(struct client *client, const struct plan
 	return ready;
 }
 
-bool client_listen_may_bind(struct client *client, const struct plan *plan,
-			    struct span portal, bool *is_answered)
+/* Prepares for a LISTEN that runs next, or fails its batch. */
+static bool client_listen_may_run(struct client *client, const struct plan *plan,
+				  bool *is_answered)
 {
 	struct pool_error error;
 	*is_answered = false;
-	if (portal.n > 0) {
-		/* which portal is executed is not known when it is */
-		session_pin(&client->session, plan->pins & PIN_LISTEN);
-		return true;
-	}
 	enum listen_ready ready = client_listen_prepare(client, plan, &error);
 	if (ready == LISTEN_REFUSED) {
 		client_fail_batch(client, error.sqlstate, error.message);
 		*is_answered = true;
 	}
 	return ready == LISTEN_READY;
+}
+
+bool client_listen_may_bind(struct client *client, struct plan *plan,
+			    struct span portal, bool *is_answered)
+{
+	if (portal.n == 0) {
+		return client_listen_may_run(client, plan, is_answered);
+	}
+	*is_answered = false;
+	if (!client->session_mode &&
+	    !listen_portals_bind(&client->listens.portals, portal, plan)) {
+		session_pin(&client->session, PIN_LISTEN);
+	}
+	return true;
+}
+
+bool client_listen_may_execute(struct client *client, struct span portal,
+			       struct plan **plan, bool *is_answered)
+{
+	*is_answered = false;
+	*plan =
+	    portal.n > 0 ? listen_portals_find(&client->listens.portals, portal) : NULL;
+	return *plan == NULL || client_listen_may_run(client, *plan, is_answered);
 }
 
 void client_listen_go_on(struct client *client)

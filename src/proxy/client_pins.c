@@ -99,11 +99,26 @@ void client_pins_row(struct client *client, struct span body)
 	/* what was sent behind the question is not in its answer */
 	session->pins &= (uint8_t)(~session->pins_ask | holds | session->pins_new);
 	session->pins_ask = 0;
-	const struct server *server = client->server;
+	struct server *server = client->server;
+	if (session->asks_listen && (holds & PIN_LISTEN) && server != NULL) {
+		session->pins |= PIN_LISTEN;
+		server->listens = true;
+	}
+	session->asks_listen = false;
 	bool is_last = server != NULL && server->owed.n == 1 && !server->unsynced;
 	if ((session->pins & PIN_TEMP) == 0 && is_last) {
 		session->own_shape = 0;
 	}
+}
+
+void client_pins_answered(struct client *client)
+{
+	struct session *session = &client->session;
+	if (session->asks_listen && (session->pins_ask & PIN_LISTEN)) {
+		session_pin(session, PIN_LISTEN); /* no answer: perhaps it does */
+		session->asks_listen = false;
+	}
+	client_count_pins(client);
 }
 
 void client_count_pins(struct client *client)

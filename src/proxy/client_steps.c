@@ -310,6 +310,7 @@ static size_t client_function_call(struct client *client, struct span in,
 	struct session *session = &client->session;
 	session->writes.any = session->writes.all = true;
 	session->suspect = session->tx_unread = session->uses_sequences = true;
+	session->may_listen = true;
 	struct commit *commit;
 	if (!client_begin_commit(client, NULL, false, &commit) ||
 	    !client_owe(client, 'F', 0, NULL, commit)) {
@@ -494,6 +495,7 @@ void client_after_transaction(struct client *client)
 		plan_unref(steal(&client->portal_plan));
 		client->tx_since_ns = client->since_ns;
 		client_listen_tell(client, true);
+		listen_portals_clear(&client->listens.portals);
 		if (!client->listen_wait) {
 			listens_settle(&client->listens);
 		}

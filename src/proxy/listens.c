@@ -30,6 +30,7 @@ void listens_init(struct listens *listens)
 	dlist_init(&listens->all);
 	dlist_init(&listens->changes);
 	dlist_init(&listens->held);
+	listen_portals_init(&listens->portals);
 }
 
 struct listen *listens_find(const struct listens *listens, struct span name)
@@ -255,6 +256,7 @@ void listens_fini(struct listens *listens)
 {
 	struct dlist *l;
 	listens_rollback(listens);
+	listen_portals_clear(&listens->portals);
 	while ((l = dlist_head(&listens->all)) != NULL) {
 		listens_remove(listens, container_of(l, struct listen, link));
 	}

@@ -132,7 +132,8 @@ static bool server_again_owe(struct server *server, uint64_t id)
 				    .flags = OWED_SWALLOW,
 				    .statement_id = id };
 	const struct owed close = { .kind = 'C', .flags = OWED_SWALLOW };
-	const struct owed sync = { .kind = 'S', .flags = OWED_SWALLOW };
+	/* of a group that has failed: nothing of it happened */
+	const struct owed sync = { .kind = 'S', .flags = OWED_SWALLOW, .failed = true };
 	return owed_push_front(&server->owed, parse) == 0 &&
 	       owed_push_front(&server->owed, close) == 0 &&
 	       owed_push_front(&server->owed, sync) == 0;

@@ -134,7 +134,7 @@ void server_after_ready(struct server *server)
 	}
 	if (client->pins_answered) {
 		client->pins_answered = false;
-		client_count_pins(client);
+		client_pins_answered(client);
 		client_after_transaction(client);
 		return;
 	}

@@ -321,8 +321,9 @@ void session_sent(struct session *session, const struct plan *plan,
 	session->pins_end |= plan->ends;
 	/* what a text that we cannot read did to the session is undone when the server
 	 * connection is released */
-	session->suspect =
-	    session->suspect || plan->suspect || plan->kind == PLAN_UNPARSED;
+	if (plan->suspect || plan->kind == PLAN_UNPARSED) {
+		session->suspect = session->may_listen = true;
+	}
 	if (session_may_end(plan)) {
 		session->tx_may_end = session->tx_end_bound = true;
 	}
@@ -396,7 +397,7 @@ void session_sent(struct session *session, const struct plan *plan,
 void session_sent_unknown(struct session *session)
 {
 	session->writes.any = session->writes.all = session->writes.ddl = true;
-	session->suspect = session->tx_unread = true;
+	session->suspect = session->may_listen = session->tx_unread = true;
 	session->tx_may_end = session->tx_partial = true;
 	session->tx_end_bound = true;
 	session->uses_sequences = true;
@@ -418,6 +419,7 @@ void session_done(struct session *session, const struct plan *plan)
 		session->pins = 0;
 		session->untrusted = false;
 		session->suspect = server_has_connect_query(session->context);
+		session->may_listen = false;
 	}
 }
 
@@ -436,6 +438,10 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	uint8_t doubtful = failed || session->tx_begun ? session->pins_new : 0;
 	session->pins_ask = session->pins & (session->pins_end | doubtful);
 	session->pins_end = session->pins_new = 0;
+	/* in session mode it holds anyway; a CALL that failed may have committed */
+	session->asks_listen |= session->may_listen && (session->unpinned & PIN_LISTEN);
+	session->may_listen = false;
+	session->pins_ask |= session->asks_listen ? PIN_LISTEN : 0;
 	session->tx_begun = session->resets = false;
 	session->tx_plain = session->tx_end_bound = false;
 	session->tx_unread = false;

@@ -30,8 +30,8 @@ static const char *const dangerous_functions[] = {
 /* Words that change the session or the catalogue where a statement begins, and that do
  * so anywhere. */
 static const char *const setting_words[] = {
-	"alter", "create",   "discard", "drop",	  "grant",
-	"load",	 "reassign", "reset",	"revoke", "set",
+	"alter", "create",   "discard", "drop",	  "grant", "listen",
+	"load",	 "reassign", "reset",	"revoke", "set",   "unlisten",
 };
 static const char *const setting_anywhere[] = { "execute", "temp", "temporary" };
 static const char *const opening_words[] = { "begin", "else", "loop", "then" };

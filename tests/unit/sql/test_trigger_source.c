@@ -137,6 +137,8 @@ Test(trigger_source, what_changes_the_session)
 	cr_expect(sets("BEGIN RETURN NEW; RESET ALL; END"));
 	cr_expect(sets("BEGIN IF true THEN SET a.b = 1; END IF; END"));
 	cr_expect(sets("BEGIN CREATE TEMP TABLE x (y int); END"));
+	cr_expect(sets("BEGIN listen a; RETURN NEW; END"));
+	cr_expect(sets("BEGIN EXECUTE 'UnListen a'; RETURN NEW; END"));
 	cr_expect(sets("BEGIN x := 'never ends; END"));
 	cr_expect(sets("BEGIN EXECUTE 'SET a.b = ' || x; END"));
 	cr_expect(sets("BEGIN x := query_to_xml(y, true, true, ''); END"));
