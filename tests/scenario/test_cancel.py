@@ -298,11 +298,14 @@ def test_a_second_request_for_the_same_query_hits_no_other(pgrecall, database, g
         assert errors(client.until("Z")) == [CANCELLED]
         ending.wait()
         client.query("ROLLBACK TO s")
-        client.send(query("SELECT pg_sleep(1)"))
-        wait_for(lambda: running(database, "%pg_sleep(1)%") == 1)
-        ending.release()
-        assert [asker.rest() for asker in askers] == [[], [], []]
-        assert client.types(client.until("Z")) == "TDCZ"
+        with wire.Connection(database.server.port).start(database=database.name) as locker:
+            locker.query("BEGIN; LOCK TABLE messages")
+            client.send(query("SELECT count(*) FROM messages"))
+            wait_for(lambda: running(database, "SELECT count(*) FROM messages") == 1)
+            ending.release()
+            assert [asker.rest() for asker in askers] == [[], [], []]
+            locker.query("COMMIT")
+            assert client.types(client.until("Z")) == "TDCZ"
         assert proxy.metric("query_cancels_total") == 1
 
 
