@@ -4,7 +4,8 @@
 
 VARIANT in the environment changes what holds where a test says nothing itself: words of
 `tls` (proxy.connect() and dsn() are encrypted, a raw connection may be plain), `session`
-(pool_mode), `cache` (every read may be cached) and `nocache` ([cache] enabled = off).
+(pool_mode, where the test does not limit the pool, which counts on clients that share it),
+`cache` (every read may be cached) and `nocache` ([cache] enabled = off).
 
     VARIANT="tls session" tests/run scenario -- test_prepared.py
 """
@@ -78,7 +79,7 @@ class Pgrecall:
         self.tls = self.authority = None
         if tls is None and "tls" in VARIANT and "client_tls_sslmode" not in sections.get("pgrecall", {}):
             tls = "allow"
-        if "session" in VARIANT:
+        if "session" in VARIANT and "default_pool_size" not in sections.get("pgrecall", {}):
             self.sections["pgrecall"]["pool_mode"] = "session"
         if "cache" in VARIANT:
             self.sections["cache"] = {"default": "on"}

@@ -293,7 +293,7 @@ def disconnects(proxy, reason):
 
 
 def test_server_idle_timeout(pgrecall, database):
-    proxy = pgrecall(pgrecall={"server_idle_timeout": "1s", "min_pool_size": 1})
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction", "server_idle_timeout": "1s", "min_pool_size": 1})
     conns = [proxy.connect(database.name) for _ in range(3)]
     for conn in conns:
         conn.query("BEGIN")
@@ -311,8 +311,8 @@ def test_server_idle_timeout(pgrecall, database):
 def test_server_lifetime(pgrecall, database, where):
     """Never in a transaction, soon after its end."""
     line = f"host=127.0.0.1 port={database.server.port}"
-    sections = {"global": {"pgrecall": {"server_lifetime": "1s"}},
-                "database": {"databases": {"*": f"{line} server_lifetime=1s"}}}[where]
+    sections = {"global": {"pgrecall": {"server_lifetime": "1s", "pool_mode": "transaction"}},
+                "database": {"databases": {"*": f"{line} server_lifetime=1s pool_mode=transaction"}}}[where]
     proxy = pgrecall(**sections)
     with proxy.connect(database.name) as conn:
         conn.query("BEGIN")
@@ -329,7 +329,7 @@ def test_server_lifetime(pgrecall, database, where):
 def test_server_connections_of_several_pools(pgrecall, database, postgres, setting, scope, pools):
     """The limit holds over pools; an idle connection of the other pool gives way (T-92)."""
     postgres.psql("DO $$ BEGIN CREATE ROLE tester LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
-    proxy = pgrecall(pgrecall={setting: pools, "query_wait_timeout": "1s"})
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction", setting: pools, "query_wait_timeout": "1s"})
     other = {"database": {"user": "tester"}, "user": {"database": "postgres"}}[scope]
     with proxy.connect(database.name) as first, proxy.connect(database.name) as second, \
             proxy.connect(other.get("database", database.name), user=other.get("user", "postgres")) as third:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 # Copyright (c) 2026, The pgrecall authors
-"""LISTEN and NOTIFY: one connection a database listens for every client (T-82 to T-84)."""
+"""LISTEN and NOTIFY: in transaction mode one connection a database listens for every client
+(T-82 to T-84)."""
 
 import asyncio
 import contextlib
@@ -30,11 +31,11 @@ def gate(postgres):
 
 @pytest.fixture
 def proxy(pgrecall):
-    return pgrecall(cache={"default": "on"})
+    return pgrecall(cache={"default": "on"}, pgrecall={"pool_mode": "transaction"})
 
 
 def gated(pgrecall, gate, **settings):
-    return pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall=settings)
+    return pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall={"pool_mode": "transaction", **settings})
 
 
 def note(message):
@@ -384,7 +385,7 @@ def test_its_loss_is_told(proxy, database, clients):
 
 def test_cannot_be_made(pgrecall, own_postgres):
     """Nobody can log in any more: LISTEN is refused, in whatever state, and nothing else."""
-    proxy = pgrecall(own_postgres)
+    proxy = pgrecall(own_postgres, pgrecall={"pool_mode": "transaction"})
     own_postgres.psql("CREATE ROLE someone LOGIN", "sample")
     with proxy.connect("sample", user="someone") as one:
         ran(one, "SELECT 1")
@@ -434,7 +435,8 @@ def test_two_databases(proxy, database, empty_database):
 def test_a_reload_moves_the_database(pgrecall, database, empty_database):
     """Those who stay hear on; those whose database is another one now are told to come again."""
     where = f"host=127.0.0.1 port={database.server.port} dbname="
-    proxy = pgrecall(databases={"moves": where + database.name, "stays": where + database.name})
+    proxy = pgrecall(databases={"moves": where + database.name, "stays": where + database.name},
+                     pgrecall={"pool_mode": "transaction"})
     with proxy.connect("moves") as one, proxy.connect("stays") as two:
         ran(one, "LISTEN a")
         ran(two, "LISTEN a")
@@ -453,7 +455,7 @@ def test_a_reload_moves_the_database(pgrecall, database, empty_database):
 
 
 def test_limits(pgrecall, database):
-    proxy = pgrecall(pgrecall={"max_client_channels": 2, "max_database_channels": 3})
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction", "max_client_channels": 2, "max_database_channels": 3})
     with proxy.connect(database.name) as one, proxy.connect(database.name) as two:
         ran(one, "LISTEN a")
         ran(one, "LISTEN b")
@@ -472,7 +474,7 @@ def test_limits(pgrecall, database):
 
 def test_a_client_that_does_not_read(pgrecall, database):
     """It is closed when more waits for it than it may have; the others are not."""
-    proxy = pgrecall(pgrecall={"max_client_notifications": "256kB"})
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction", "max_client_notifications": "256kB"})
     with proxy.connect(database.name) as slow, proxy.connect(database.name) as busy, \
             proxy.connect(database.name) as good:
         for client in (slow, busy, good):
@@ -492,7 +494,7 @@ def test_a_client_that_does_not_read(pgrecall, database):
 def test_encodings(pgrecall, database):
     """Another encoding than UTF-8: what is ASCII is told; a name that is not pins its client;
     a payload that is not ends it, rather than to be told wrongly."""
-    proxy = pgrecall()
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction"})
     with proxy.connect(database.name, client_encoding="LATIN1") as one, \
             proxy.connect(database.name, client_encoding="UTF8") as two:
         ran(two, "LISTEN \"gr\u00fcn\"; LISTEN a")
