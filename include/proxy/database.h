@@ -65,6 +65,9 @@ size_t database_aliases(struct database *database, struct database **out);
 /* The servers may be reading their settings just now: every database's tag is in flight
  * until it is known what became of that. */
 void databases_reloading(struct databases *databases);
+/* A server connection of database NAME was lost and there is a new one: the tag is in
+ * flight until it is known whether it is the same server, which has not been down. */
+void databases_lost(struct databases *databases, struct span name);
 /* The outcome of a commit is unknown: the N tags (begun by the caller) end, moved, when
  * the server process PID is gone; 0: nobody knows which it is, and they stay in flight
  * for good.  DDL: after that the catalogue is read again. */

@@ -43,5 +43,8 @@ int asker_ask(struct asker *asker, const char *sql, const char *const *params,
 	      void *arg) MUST_CHECK;
 /* Of the error that DONE was just told: the server's, or "" when it is not known. */
 const char *asker_sqlstate(const struct asker *asker);
+/* How many sessions it has had: another number than before tells that what the last one
+ * was told may not hold any more. */
+uint64_t asker_n_sessions(const struct asker *asker);
 /* False while there is no connection whose session is set up. */
 bool asker_is_connected(const struct asker *asker);

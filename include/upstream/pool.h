@@ -70,7 +70,8 @@ struct pool_shared {
 	atomic_uint n_clients; /* logged in, all workers */
 	atomic_uint failures;  /* connects that failed since one succeeded */
 	atomic_uint next_host; /* of the list: where the next connect begins */
-	_Atomic uint64_t retry_ns;  /* no connect before */
+	_Atomic uint64_t retry_ns; /* no connect before */
+	atomic_bool has_lost; /* a connection was lost, and none opened since then */
 	atomic_bool asks_sequences; /* currval() or lastval() was used in the pool */
 	pthread_mutex_t lock;	    /* of what follows */
 	char *password;		    /* towards the server; NULL: none known */

@@ -10,16 +10,20 @@
  *
  *   1. every server connection of the database is outdated (server_is_outdated()): what
  *      it answers is not stored, what it writes may be anything, and it is replaced
- * when nobody has it;
+ *      when nobody has it;
  *   2. the database's tag moves, so that nothing from before is served.
  *
  * In this order: who notes the words after 2 sees 1, and who noted them before 2 stores
  * in vain.  A connection that is begun after 1 is made by a postmaster that has read
  * its settings before it told any session, the one that we ask included.
  *
+ * The same is done for a server that was gone, which may have come back without its
+ * last rows (a crash with synchronous_commit off), or as another one (a failover).
+ *
  * Where a reload is seen to begin (pg_reload_conf() through us, a parameter that a
- * connection reports unasked), every database is in doubt: its tag is in flight until
- * it is known what became of it. */
+ * connection reports unasked), every database is in doubt, and where a connection was
+ * lost and there is a new one, its own: the tag is in flight until it is known what
+ * became of it. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +57,16 @@ static const char conf_question[] =
 
 /* Doubt */
 
-static void database_doubt(struct database *database, uint64_t now_ns)
+/* The next answer ends a doubt, or, when it IS_RELOAD, one that tells of the reload. */
+static void database_doubt(struct database *database, bool is_reload)
 {
+	uint64_t now_ns = clock_now_ns();
+	uint64_t until_ns = is_reload ? now_ns + CONF_DOUBT_NS : now_ns;
 	pthread_mutex_lock(&database->lock);
-	database->doubt_until_ns = now_ns + CONF_DOUBT_NS;
+	if (until_ns > database->doubt_until_ns) {
+		database->doubt_until_ns = until_ns;
+	}
+	database->doubts_settings |= is_reload;
 	if (database->n_doubts++ == 0) {
 		versions_begin(database->databases->versions,
 			       versions_tag_db(database->tag));
@@ -67,22 +77,36 @@ static void database_doubt(struct database *database, uint64_t now_ns)
 void databases_reloading(struct databases *databases)
 {
 	require(databases != NULL);
-	uint64_t now_ns = clock_now_ns();
 	for (struct database *database = databases_next(databases, NULL);
 	     database != NULL; database = databases_next(databases, database)) {
-		database_doubt(database, now_ns);
+		database_doubt(database, true);
+	}
+	databases_wake(databases);
+}
+
+void databases_lost(struct databases *databases, struct span name)
+{
+	require(databases != NULL);
+	for (struct database *database = databases_next(databases, NULL);
+	     database != NULL; database = databases_next(databases, database)) {
+		if (span_eq_str(name, database->name)) {
+			database_doubt(database, false);
+		}
 	}
 	databases_wake(databases);
 }
 
 /* True once.  Nothing of the doubts that came after the question is known. */
-static bool database_takes_doubt(struct database *database, bool is_over)
+static bool database_takes_doubt(struct database *database, bool is_over,
+				 bool *moved_out)
 {
 	pthread_mutex_lock(&database->lock);
 	bool takes = database->n_doubts > 0 && is_over &&
 		     database->n_doubts == database->conf.n_doubts;
+	*moved_out = database->doubts_settings;
 	if (takes) {
 		database->n_doubts = 0;
+		database->doubts_settings = false;
 	}
 	pthread_mutex_unlock(&database->lock);
 	return takes;
@@ -90,9 +114,10 @@ static bool database_takes_doubt(struct database *database, bool is_over)
 
 static void database_end_doubt(struct database *database, bool is_over)
 {
-	if (database_takes_doubt(database, is_over)) {
+	bool moved;
+	if (database_takes_doubt(database, is_over, &moved)) {
 		versions_end(database->databases->versions,
-			     versions_tag_db(database->tag), true);
+			     versions_tag_db(database->tag), moved);
 	}
 }
 
@@ -187,19 +212,22 @@ static void database_conf_moved(struct database *database)
 	gates_reconnect(&databases->proxy->pools, span_str(database->name));
 	database_move(database);
 	log_log(NULL,
-		"database %s: the server has read its settings: connections are "
-		"replaced",
+		"database %s: the server has read its settings, or was gone: "
+		"connections are replaced",
 		database->name);
 	proxy_poke(databases->proxy);
 }
 
-/* Through another pooler each answer may be another session's, and each session has
+/* A session of ours that was lost may have ended with the server: after a crash it may
+ * have forgotten what was not flushed, and behind a failover there is another one.
+ * Through another pooler each answer may be another session's, and each session has
  * read the settings at a time of its own: there only a later one than ever before
  * tells. */
 static bool conf_has_moved(const struct database_conf *was,
 			   const struct database_conf *now)
 {
-	return now->started_us != was->started_us || now->loaded_us > was->newest_us ||
+	return now->started_us != was->started_us || now->asker_ns != was->asker_ns ||
+	       now->n_sessions != was->n_sessions || now->loaded_us > was->newest_us ||
 	       (now->pid == was->pid && now->loaded_us != was->loaded_us);
 }
 
@@ -225,6 +253,8 @@ static void database_on_conf_row(void *arg, const char *const *values, size_t n)
 		return;
 	}
 	struct database_conf now = *conf;
+	now.asker_ns = database->asker_since_ns;
+	now.n_sessions = asker_n_sessions(database->asker);
 	now.oid = conf_number(values[0]);
 	now.pid = conf_number(values[1]);
 	now.started_us = conf_number(values[2]);

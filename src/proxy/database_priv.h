@@ -43,10 +43,13 @@ struct versions;
 struct database_conf {
 	bool is_known;
 	bool is_asking;
-	bool has_moved;	    /* of the last answer */
-	int64_t oid;	    /* of the database */
-	int64_t pid;	    /* of the session that has told */
-	int64_t started_us; /* this and the next, by the server's clock */
+	bool has_moved; /* of the last answer */
+	uint64_t
+	    asker_ns; /* database->asker_since_ns; this and the next: who has told */
+	uint64_t n_sessions; /* asker_n_sessions() */
+	int64_t oid;	     /* of the database */
+	int64_t pid;	     /* of the session that has told */
+	int64_t started_us;  /* this and the next, by the server's clock */
 	int64_t loaded_us;
 	int64_t newest_us; /* the latest `loaded_us` of any session */
 	int64_t age_us;	   /* of the settings when they were asked for */
@@ -72,12 +75,13 @@ struct database {
 	struct catalog *catalog; /* a reference, or NULL */
 	char *user;		 /* this and the next: a client's; NULL: none known */
 	char *password;
-	bool has_new_login;  /* user and password were changed */
-	uint64_t n_ends;     /* of our own tag, owed when the catalogue was read */
-	uint64_t changed_ns; /* the last DDL */
-	uint64_t unread_ns;  /* the first DDL that no reading has begun after; or 0 */
-	uint64_t n_doubts;   /* reloads that were seen to begin; > 0: the tag is in
-			      * flight, once */
+	bool has_new_login;   /* user and password were changed */
+	uint64_t n_ends;      /* of our own tag, owed when the catalogue was read */
+	uint64_t changed_ns;  /* the last DDL */
+	uint64_t unread_ns;   /* the first DDL that no reading has begun after; or 0 */
+	uint64_t n_doubts;    /* reloads that were seen to begin, and losses; > 0: the
+			       * tag is in flight, once */
+	bool doubts_settings; /* there is a reload among them */
 	uint64_t doubt_until_ns;
 	struct dlist new_limbo; /* struct limbo, from the workers */
 	struct dlist new_wants; /* struct want, from the workers */

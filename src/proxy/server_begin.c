@@ -12,7 +12,10 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/config.h"
+#include "proxy/database.h"
+#include "proxy/proxy.h"
 #include "proxy/server_reset.h"
+#include "proxy/worker.h"
 #include "upstream/context.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
@@ -193,6 +196,13 @@ void server_probe_done(struct server *server, bool failed)
 		    "connect_query makes temporary objects: set cache = off for "
 		    "the database");
 		return;
+	}
+	struct pool_shared *shared = server->pool->shared;
+	if (atomic_exchange(&shared->has_lost, false)) {
+		/* perhaps it has come back without its last rows: before anybody gets
+		 * this connection, and acts on what it says */
+		struct worker *worker = server->pool->upstream->owner;
+		databases_lost(worker->proxy->databases, span_str(shared->database));
 	}
 	if (server->context->n == 0) {
 		pool_learn(server->pool, server->target, server->context,

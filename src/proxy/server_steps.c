@@ -474,6 +474,10 @@ static void server_ended(struct stream *stream, int err)
  * sent stays in flight until its backend is gone (proxy/database.h). */
 static void server_closing(struct server *server, enum server_close_reason reason)
 {
+	if (reason == SERVER_CLOSE_EOF || reason == SERVER_CLOSE_IO_ERROR ||
+	    reason == SERVER_CLOSE_CHECK_FAILED) {
+		atomic_store(&server->pool->shared->has_lost, true);
+	}
 	server_commit_forget(server);
 	while (server->owed.n > 0) {
 		struct owed item = owed_pop(&server->owed);

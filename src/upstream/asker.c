@@ -73,6 +73,7 @@ struct asker {
 	struct timer *timer;	      /* end of the back-off, or limit of a question */
 	struct dlist questions;	      /* the first is under way in BUSY; owned */
 	size_t n_questions;
+	uint64_t n_sessions;
 	uint64_t backoff_ms;  /* 0: the last connection was fine */
 	uint64_t next_try_ms; /* clock_now_ms() */
 	char sqlstate[6];     /* of the last error; "": none known */
@@ -273,6 +274,7 @@ static void asker_answered(struct asker *asker)
 		return;
 	}
 	struct question *q = asker->state == ASKER_BUSY ? asker_first(asker) : NULL;
+	asker->n_sessions += asker->state == ASKER_SETUP;
 	asker->state = ASKER_READY;
 	asker->backoff_ms = 0;
 	if (q != NULL) {
@@ -529,6 +531,11 @@ const char *asker_sqlstate(const struct asker *asker)
 {
 	require(asker != NULL);
 	return asker->sqlstate;
+}
+
+uint64_t asker_n_sessions(const struct asker *asker)
+{
+	return asker->n_sessions;
 }
 
 bool asker_is_connected(const struct asker *asker)

@@ -8,7 +8,8 @@ import psycopg2.extras
 import pytest
 import wire
 from cached import Cached, Client
-from servers import wait_for
+from gate import Gate
+from servers import Postgres, wait_for
 
 SCHEMA = """
 CREATE TABLE t (id serial PRIMARY KEY, k int, v int);
@@ -256,3 +257,59 @@ def test_one_database_by_two_names(pgrecall, empty_database):
     assert two.ask(writer, "SELECT m FROM w")[0] == [[b"1"]]
     one.close()
     two.close()
+
+
+def test_another_server_behind_the_same_address(pgrecall, directory, own_postgres):
+    """A failover to one that lacks the last rows: what was read of them is not served to who has a connection
+    to it."""
+    behind = directory / "behind"
+    behind.mkdir()
+    behind.chmod(0o755)
+    second = Postgres(behind).start()
+    for server in (own_postgres, second):
+        server.psql("CREATE DATABASE lost")
+        server.psql(SCHEMA, "lost")
+    way = Gate(own_postgres.port)
+    proxy = pgrecall(own_postgres, databases={"*": f"host=127.0.0.1 port={way.port}"}, cache={"default": "on"},
+                     pgrecall={"workers": 1})
+    cached = Cached(proxy, "lost")
+    reader, writer, idle = (cached.client() for _ in range(3))
+    cached.warm(reader, READ)
+    writer.run(NEW)
+    assert cached.warm(reader, READ) == FRESH
+    way.target = second.port
+    for pair in list(way.pairs):
+        pair.shut()
+    cached.client().run("SELECT 1")
+    for client in (reader, writer, idle, cached.client()):
+        assert cached.ask(client, READ)[0] == OLD
+    assert cached.warm(reader, READ) == OLD
+    assert cached.hit(idle, READ) == OLD
+    way.close()
+    second.stop("immediate")
+    cached.close()
+
+
+def test_server_that_has_forgotten(pgrecall, own_postgres):
+    """It comes back without the last rows, as after a crash with synchronous_commit off, or another one that
+    was behind: what was read of them is not served."""
+    own_postgres.psql("CREATE DATABASE lost")
+    own_postgres.psql("ALTER SYSTEM SET synchronous_commit = off")
+    own_postgres.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    own_postgres.psql(SCHEMA, "lost")
+    own_postgres.psql("SELECT pg_reload_conf()")
+    own_postgres.psql("CHECKPOINT")
+    proxy = pgrecall(own_postgres, cache={"default": "on"}, pgrecall={"workers": 1})
+    cached = Cached(proxy, "lost")
+    reader, writer = cached.client(), cached.client()
+    cached.warm(reader, READ)
+    writer.run(NEW)
+    assert cached.warm(reader, READ) == FRESH
+    own_postgres.kill()
+    own_postgres.start()
+    truth = [[own_postgres.psql(READ, "lost").strip().encode()]]
+    wait_for(lambda: cached.client().run("SELECT 1") == [[b"1"]])
+    assert cached.client().run(READ) == truth
+    assert cached.warm(cached.client(), READ) == truth
+    for client in cached.clients:
+        client.close()

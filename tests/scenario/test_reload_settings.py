@@ -91,7 +91,7 @@ class Noticed:
         self.cached = cached
 
     def count(self):
-        return self.cached.proxy.log().count("database reload: the server has read its settings")
+        return self.cached.proxy.log().count("database reload: the server has read its settings, or was gone")
 
     def __enter__(self):
         self.before = self.count()
