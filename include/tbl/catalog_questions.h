@@ -62,9 +62,13 @@ CATALOG_QUESTION(relations, 7,
 	" c.relrowsecurity FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	" WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_toast'")
 
-/* Statistics may be hidden from us; then the estimate is NULL. */
+/* Statistics may be hidden from us; then the estimate is NULL.  ON CONFLICT goes by the
+ * index, so one that is not deterministic makes all texts of its table so. */
 CATALOG_QUESTION(columns, 9,
-	"SELECT c.oid, a.attnum, a.attname, a.atttypid, coalesce(l.collisdeterministic, true),"
+	"SELECT c.oid, a.attnum, a.attname, a.atttypid,"
+	" coalesce(l.collisdeterministic, true) AND c.oid NOT IN (SELECT x.indrelid"
+	"  FROM pg_index x JOIN pg_collation y ON y.oid = ANY (x.indcollation)"
+	"  WHERE NOT y.collisdeterministic),"
 	" a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
 	" a.attgenerated <> '', a.attnotnull, s.n_distinct"
 	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"

@@ -305,3 +305,15 @@ def test_schema_of_a_forced_user(pgrecall, empty_database):
     writer.run("INSERT INTO postgres.t VALUES (1, 1000)")
     assert cached.right(reader, READ) == FRESH
     cached.close()
+
+
+def test_conflict_in_an_index_that_knows_no_case(cached):
+    """ON CONFLICT changes the row that the index takes for the same, whose bytes are others."""
+    cached.client().run("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+                        "CREATE TABLE c (name text, v int)", "CREATE UNIQUE INDEX ON c (name COLLATE ci)",
+                        "INSERT INTO c VALUES ('a', 28), ('b', 1)")
+    reader, writer = cached.client(), cached.client()
+    text = "SELECT v FROM c WHERE name = 'a'"
+    assert cached.warm(reader, text) == OLD
+    writer.run("INSERT INTO c VALUES ('A', 1000) ON CONFLICT (name) DO UPDATE SET v = excluded.v")
+    assert cached.right(reader, text) == FRESH
