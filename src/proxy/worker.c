@@ -26,6 +26,7 @@
 #include "proxy/server_steps.h"
 #include "proxy/users.h"
 #include "sql/planner.h"
+#include "upstream/gates.h"
 #include "upstream/server.h"
 #include "upstream/statement.h"
 
@@ -317,6 +318,20 @@ static void worker_take_config(struct worker *worker)
 	config_unref(old);
 }
 
+/* PAUSE by signal: replication has no pool whose gate would be closed. */
+static void worker_pause_relays(struct worker *worker)
+{
+	struct pools *pools = &worker->proxy->pools;
+	dlist_each (l, tmp, &worker->clients) {
+		struct client *client = container_of(l, struct client, link);
+		if (client->relay != NULL &&
+		    (gates_of(pools, span_str(relay_database(client->relay))) &
+		     GATE_PAUSED) != 0) {
+			relay_end(client->relay, CLIENT_CLOSE_ADMIN);
+		}
+	}
+}
+
 static void worker_poked(void *arg)
 {
 	struct worker *worker = arg;
@@ -329,6 +344,7 @@ static void worker_poked(void *arg)
 		pool_retarget(pool, worker->config);
 		gates_apply(pool);
 	}
+	worker_pause_relays(worker);
 	worker_check_phase(worker);
 }
 

@@ -204,3 +204,23 @@ def test_pause_waits_for_what_ends_and_ends_the_rest(pgrecall, postgres, databas
         assert busy.types(busy.until("Z")) == "TDCZ"
         assert end_of(busy)["C"] == end_of(streaming)["C"] == "57P01"
         console.query(f"RESUME {database.name}")
+
+
+@BOTH
+def test_pause_by_signal(pgrecall, database, how):
+    proxy = pgrecall()
+    with replicate(proxy, database.name, how) as conn:
+        proxy.send_signal(signal.SIGUSR1)
+        assert end_of(conn)["C"] == "57P01"
+        with pytest.raises(wire.ServerError) as error:
+            replicate(proxy, database.name, how)
+        assert error.value.sqlstate == "57P03"
+        proxy.send_signal(signal.SIGUSR2)
+
+        def opens():
+            try:
+                replicate(proxy, database.name, how).close()
+            except wire.ServerError:
+                return False
+            return True
+        wait_for(opens)
