@@ -244,7 +244,7 @@ def test_T21_a_secret_is_not_enough_for_the_server(gate, own_postgres):
 
 def test_any_ignores_the_name(gate, postgres):
     target = f"host=127.0.0.1 port={postgres.port} user=plain"
-    proxy = gate("any", databases={"*": target}, pgrecall={"workers": 1})
+    proxy = gate("any", databases={"*": target}, pgrecall={"workers": 1, "pool_mode": "transaction"})
     for name in ("somebody", "postgres", "x"):
         with wire.Connection(proxy.port).start(name, "postgres") as conn:
             rows = conn.query("SELECT current_user, session_user")

@@ -196,7 +196,7 @@ def test_T54_fatal_to_an_idle_session(pgrecall, fakes):
 def test_T55_T90_idle_servers_die_unnoticed(pgrecall, fakes):
     """Between transactions nobody notices, whether they closed or said why."""
     fake = fakes()
-    proxy = before(pgrecall, fake)
+    proxy = before(pgrecall, fake, pool_mode="transaction")
     with connect(proxy) as conn:
         for why in (None, "57P01", "57P02"):
             for _ in range(2):
@@ -450,7 +450,7 @@ def test_T101_change_of_address(pgrecall, fakes):
     """Idle connections to the old address end, those in use when they are given back."""
     old, new = fakes(), fakes(lambda peer, kind, body: kind == "Q" and body == b"who\0" and not peer.send(
         pg.rows("new") + READY))
-    proxy = before(pgrecall, old)
+    proxy = before(pgrecall, old, pool_mode="transaction")
     with connect(proxy) as conn, connect(proxy) as idle:
         idle.query("who")
         conn.query("who")

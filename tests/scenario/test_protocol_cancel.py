@@ -62,7 +62,7 @@ def test_T09_a_server_without_a_key(pgrecall, database, gate, mode):
 
 def test_T104_a_lost_commit_behind_another_pooler(pgrecall, database, gate):
     """Nobody knows which process it ran in: what it wrote is not served from memory again."""
-    inner = pgrecall()
+    inner = pgrecall(pgrecall={"pool_mode": "transaction"}, tls=False)  # the gate reads it
     gate.target = inner.port
     outer = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, cache={"default": "on"})
     outer.warm(database.name)

@@ -35,7 +35,7 @@ def quiet(proxy, wanted=0):
 
 
 def test_T01_encryption_is_declined_and_the_socket_goes_on(pgrecall, database):
-    proxy = pgrecall()
+    proxy = pgrecall(tls=False)
     with wire.Connection(proxy.port) as conn:
         for request in (wire.GSSENC_REQUEST, wire.SSL_REQUEST):
             conn.send(request)
@@ -168,7 +168,7 @@ def test_T12_waiting_for_the_first_server_has_a_time_limit(pgrecall, database):
 
 
 def test_T13_too_many_clients(pgrecall, database):
-    proxy = pgrecall(pgrecall={"max_client_conn": 2})
+    proxy = pgrecall(pgrecall={"max_client_conn": 2, "pool_mode": "transaction"})
     clients = [proxy.connect(database.name) for _ in range(2)]
     assert refused(proxy, wire.startup(user="postgres", database=database.name)) == "53300"
     clients.pop().close()
