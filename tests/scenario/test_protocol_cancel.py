@@ -107,7 +107,7 @@ def test_T104_cancel_through_two_proxies(pgrecall, database, inner_mode, outer_m
 def test_T75_cancel_while_settings_are_being_set(pgrecall, database, gate, setting, extended):
     """It is for the query behind them, and does not end the session."""
     proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall={"default_pool_size": 1})
-    value = {"search_path": "pg_catalog", "work_mem": "5MB"}[setting]
+    value = {"search_path": "nowhere", "work_mem": "5MB"}[setting]
     with proxy.connect(database.name) as client, proxy.connect(database.name) as other:
         client.query(f"SET {setting} = '{value}'")
         other.query("SELECT 1")
