@@ -473,7 +473,7 @@ def test_T105_graceful_shutdown(pgrecall, database):
     wait_for(is_closed, 5, "end of the listener")
     status, _ = proxy.get("/readyz")
     assert status == 503
-    assert proxy.metric("client_connections") == 1
+    wait_for(lambda: proxy.metric("client_connections") == 1, 5, "end of the idle client")
     assert proxy.get("/livez")[0] == 200
     assert busy.query("INSERT INTO users (name) VALUES ('last')")[0].kind == "C"
     assert busy.query("COMMIT")[0].kind == "C"
