@@ -39,5 +39,10 @@ bool client_sync_settings(struct client *client);
 /* RESET and DISCARD, which have just been sent, go back to the settings of the server's
  * session; the client's own are those it has logged in with.  These are set again, in
  * the client's transaction, so that they come and go with it (T-32).  Outside a
- * transaction the next statement does that. */
+ * transaction client_sync_settings() does that for the next message. */
 void client_restore_settings(struct client *client);
+/* True while that message has to wait: the RESET or DISCARD, outside a transaction and
+ * with its Sync, is not answered yet.  Sent behind it the message would run under the
+ * settings of the server's session, and its answer be stored as if under the client's.
+ */
+bool client_awaits_reset(const struct client *client);

@@ -120,11 +120,26 @@ bool client_sync_settings(struct client *client)
 	return !is_spoilt;
 }
 
+/* True behind a RESET or DISCARD that has just been sent. */
+static bool settings_are_gone(const struct session *session)
+{
+	return session->pending != NULL &&
+	       session->pending != session->pending_server && session->startup->n > 0;
+}
+
+bool client_awaits_reset(const struct client *client)
+{
+	const struct session *session = &client->session;
+	const struct server *server = client->server;
+	return UNLIKELY(settings_are_gone(session)) && session->tx_status == 'I' &&
+	       !session->tx_begun && server != NULL && server->owed.n > 0 &&
+	       client->sync_at == server->owed.n_pushed;
+}
+
 void client_restore_settings(struct client *client)
 {
 	struct session *session = &client->session;
-	if (session->pending == NULL || session->pending == session->pending_server ||
-	    session->startup->n == 0 ||
+	if (!settings_are_gone(session) ||
 	    !(session->tx_begun || session->tx_status == 'T')) {
 		return;
 	}

@@ -35,6 +35,7 @@
 #include "proxy/client_listen.h"
 #include "proxy/client_send.h"
 #include "proxy/client_sequences.h"
+#include "proxy/client_settings.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
 #include "proxy/server_cancel.h"
@@ -398,11 +399,12 @@ static size_t client_step(struct client *client, struct span in)
 }
 
 /* Stops taking requests while the answers, or the server, cannot keep up, and behind a
- * Sync that follows settings (proxy/client_settings.h). */
+ * Sync that follows settings, or took them away (proxy/client_settings.h). */
 static bool client_is_blocked(struct client *client)
 {
 	struct server *server = client->server;
-	bool blocked = client->settings_synced || stream_is_full(&client->stream) ||
+	bool blocked = client->settings_synced || client_awaits_reset(client) ||
+		       stream_is_full(&client->stream) ||
 		       client->replies.bytes > client->worker->group.out_high ||
 		       (server != NULL && (stream_is_full(&server->stream) ||
 					   server->owed.n > CLIENT_MAX_OWED));

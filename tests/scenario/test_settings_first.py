@@ -171,6 +171,27 @@ def test_message_that_waits_for_answers(pgrecall, empty_database):
             assert row(conn.until("Z")) == str(number)
 
 
+@pytest.mark.parametrize("cache", ["on", "off"])
+@pytest.mark.parametrize("reset", ["RESET search_path", "RESET ALL", "SET search_path TO DEFAULT", "DISCARD ALL", "SELECT 1; RESET ALL"])
+def test_pipeline_behind_a_reset(pgrecall, empty_database, reset, cache):
+    """What was sent behind a RESET runs, and is stored, under the settings that the client has logged in with."""
+    empty_database.psql("CREATE SCHEMA own; CREATE TABLE t (v text); CREATE TABLE own.t (v text);"
+                        "INSERT INTO t VALUES ('public'); INSERT INTO own.t VALUES ('own')")
+    proxy = pgrecall(pgrecall={"default_pool_size": 1, "workers": 1}, cache={"default": cache})
+    proxy.warm(empty_database.name)
+    with proxy.connect(empty_database.name, search_path="own") as client, proxy.connect(empty_database.name) as other:
+        for way in (query, extended):
+            if way == extended and reset.startswith("SELECT"):
+                continue  # one statement a Parse
+            for ahead in (b"", parse("", "SELECT 1")):  # a batch without a Sync, which the RESET ends
+                client.send(way("SET search_path = public")).until("Z")
+                client.send(ahead + way(reset) + way("SELECT v FROM t") + way("UPDATE t SET v = v")
+                            + way("BEGIN") + way("SELECT v FROM t") + way("COMMIT"))
+                assert rows(client.until("Z", 6))[-2:] == ["own", "own"]
+                assert row(client.query("SELECT v FROM t")) == "own"
+                assert row(other.query("SELECT v FROM t")) == "public"
+
+
 # What is refused
 
 @pytest.mark.parametrize("setting", [{"DateStyle": "nonsense"}, {"statement_timeout": "nonsense"}, {"work_mem": "1kB", "TimeZone": "UTC"}])
