@@ -100,6 +100,7 @@ struct client {
 	bool settings_answered; /* the last answer was that its settings are in force */
 	bool settings_synced;	/* a Sync was sent behind settings not answered yet */
 	bool told_fatal;	/* a FATAL error has been passed on */
+	uint64_t settings_at;	/* position from which on settings are pending */
 	bool groups_ok;		/* since settings are pending: a group succeeded, ... */
 	bool groups_failed;	/* ... a group failed */
 	uint32_t cancel_pid;	/* as the client was told */

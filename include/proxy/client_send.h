@@ -49,6 +49,9 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
  * NAME and the server has. */
 bool client_owe_statement(struct client *client, uint8_t kind,
 			  struct statement *statement, struct span name);
+/* What PLAN, which is about to be sent, does to the session, and where in the pipeline
+ * its settings begin to be pending. */
+void client_note_settings(struct client *client, const struct plan *plan);
 /* What a statement with this plan does to facts and, when it IS_EXECUTED, to the
  * session, before it is sent. */
 void client_note_statement(struct client *client, const struct request *request,

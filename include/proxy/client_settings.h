@@ -42,7 +42,8 @@ bool client_sync_settings(struct client *client);
  * transaction client_sync_settings() does that for the next message. */
 void client_restore_settings(struct client *client);
 /* True while that message has to wait: the RESET or DISCARD, outside a transaction and
- * with its Sync, is not answered yet.  Sent behind it the message would run under the
- * settings of the server's session, and its answer be stored as if under the client's.
+ * with its Sync, is not answered yet, or a question of ours behind it.  Sent behind it
+ * the message would run under the settings of the server's session, and its answer be
+ * stored as if under the client's.
  */
 bool client_awaits_reset(const struct client *client);

@@ -40,8 +40,10 @@ struct session {
 	uint8_t pins_new;   /* set since the last idle moment */
 	uint8_t pins_end;   /* their causes may have ended since then */
 	uint8_t pins_ask;   /* to be asked for now: proxy/client_pins.h */
-	bool may_listen;    /* something ran that may LISTEN where we do not see it */
-	bool asks_listen;   /* the same, before the question that is to be asked */
+	bool pins_failed; /* a group failed that was sent before settings were pending:
+			   * it decides about pins, not about the settings */
+	bool may_listen;  /* something ran that may LISTEN where we do not see it */
+	bool asks_listen; /* the same, before the question that is to be asked */
 	uint8_t
 	    unpinned;	/* those that need no pin: proxy/client_listen.h sees to them */
 	char tx_status; /* I T E: as the client was last told */

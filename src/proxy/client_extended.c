@@ -288,7 +288,7 @@ size_t client_execute(struct client *client, struct span in, const struct frame 
 	struct plan *plan = execute.portal.n == 0 ? client->portal_plan : NULL;
 	struct request request = { .plan = plan != NULL ? plan : listens };
 	if (plan != NULL && plan->kind == PLAN_SET) {
-		session_sent(&client->session, plan, client->server->context);
+		client_note_settings(client, plan);
 	}
 	struct query *query = query_new(client, &request, METRIC_ROUTE_BYPASS);
 	if (query == NULL) {

@@ -267,6 +267,14 @@ static bool plan_may_write(const struct plan *plan)
 	return may;
 }
 
+void client_note_settings(struct client *client, const struct plan *plan)
+{
+	if (client->session.pending == NULL) {
+		client->settings_at = client->server->owed.n_pushed;
+	}
+	session_sent(&client->session, plan, client->server->context);
+}
+
 void client_note_statement(struct client *client, const struct request *request,
 			   bool is_executed)
 {
@@ -281,7 +289,7 @@ void client_note_statement(struct client *client, const struct request *request,
 	}
 	if (is_executed) {
 		client->session.is_ahead = client_is_ahead(client);
-		session_sent(&client->session, request->plan, client->server->context);
+		client_note_settings(client, request->plan);
 		/* a library stays loaded, and a temporary schema stays a backend's: in
 		 * transaction mode only that of a client which leaves with it matters
 		 */

@@ -131,8 +131,12 @@ bool client_awaits_reset(const struct client *client)
 {
 	const struct session *session = &client->session;
 	const struct server *server = client->server;
-	return UNLIKELY(settings_are_gone(session)) && session->tx_status == 'I' &&
-	       !session->tx_begun && server != NULL && server->owed.n > 0 &&
+	if (server == NULL || server->owed.n == 0) {
+		return false;
+	}
+	bool differs = session->pending != NULL ? settings_are_gone(session)
+						: server->context != session->context;
+	return UNLIKELY(differs) && session->tx_status == 'I' && !session->tx_begun &&
 	       client->sync_at == server->owed.n_pushed;
 }
 

@@ -52,6 +52,19 @@ static void server_end_listens(struct walk *walk, const struct owed *head, bool 
 	}
 }
 
+/* What came before the first SET or RESET of a pipeline tells nothing about it. */
+static void client_note_group(struct client *client, bool rolled_back)
+{
+	struct session *session = &client->session;
+	if (session->pending == NULL ||
+	    client->server->owed.n_popped <= client->settings_at) {
+		session->pins_failed |= rolled_back;
+		return;
+	}
+	client->groups_failed = client->groups_failed || rolled_back;
+	client->groups_ok = client->groups_ok || !rolled_back;
+}
+
 enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
@@ -108,8 +121,7 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 	}
 	if (status == 'I') { /* a transaction has ended */
 		server_count_transaction(server, rolled_back);
-		client->groups_failed = client->groups_failed || rolled_back;
-		client->groups_ok = client->groups_ok || !rolled_back;
+		client_note_group(client, rolled_back);
 	}
 	return PASS;
 }

@@ -433,16 +433,16 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	}
 	bool is_unsure = session->is_unsure;
 	session->is_unsure = false;
-	/* a transaction may have dropped what it made (ON COMMIT DROP), and what has
-	 * failed may have made nothing */
-	uint8_t doubtful = failed || session->tx_begun ? session->pins_new : 0;
+	/* ON COMMIT DROP may have dropped it; what has failed may have made nothing */
+	bool is_doubtful = failed || session->pins_failed || session->tx_begun;
+	uint8_t doubtful = is_doubtful ? session->pins_new : 0;
 	session->pins_ask = session->pins & (session->pins_end | doubtful);
 	session->pins_end = session->pins_new = 0;
 	/* in session mode it holds anyway; a CALL that failed may have committed */
 	session->asks_listen |= session->may_listen && (session->unpinned & PIN_LISTEN);
 	session->may_listen = false;
 	session->pins_ask |= session->asks_listen ? PIN_LISTEN : 0;
-	session->tx_begun = session->resets = false;
+	session->tx_begun = session->resets = session->pins_failed = false;
 	session->tx_plain = session->tx_end_bound = false;
 	session->tx_unread = false;
 	session->tx_local = session->tx_sets = false;

@@ -192,6 +192,23 @@ def test_pipeline_behind_a_reset(pgrecall, empty_database, reset, cache):
                 assert row(other.query("SELECT v FROM t")) == "public"
 
 
+@pytest.mark.parametrize("reset", ["RESET search_path", "RESET ALL", "DISCARD ALL"])
+def test_reset_behind_an_error(pgrecall, empty_database, reset):
+    """What failed earlier in the pipeline leaves no doubt about the RESET: the client has what it has logged in with."""
+    proxy = pgrecall(pgrecall={"default_pool_size": 1, "workers": 1})
+    with proxy.connect(empty_database.name, search_path="own") as client:
+        for way in (query, extended):
+            for ahead in (way("SELECT 1/0"), way("SELECT 1") + way("nonsense"), way("SELECT 1/0") + parse("", "SELECT 1")):
+                client.send(ahead + way(reset) + way("SHOW search_path") + query("SELECT 'end'"))
+                seen = []
+                while not seen or seen[-1] != "end":
+                    seen += rows(client.until("Z"))
+                assert seen[-2] == "own", seen
+                assert row(client.query("SHOW search_path")) == "own"
+        with proxy.connect(empty_database.name) as other:  # the connection is not held for settings that nobody knows
+            assert row(other.query("SHOW search_path")) == '"$user", public'
+
+
 # What is refused
 
 @pytest.mark.parametrize("setting", [{"DateStyle": "nonsense"}, {"statement_timeout": "nonsense"}, {"work_mem": "1kB", "TimeZone": "UTC"}])
