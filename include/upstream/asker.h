@@ -35,12 +35,19 @@ typedef void (*asker_lost_fn)(void *arg, const char *error);
 /* From now on tells of notifications and of lost connections. */
 void asker_listen(struct asker *asker, asker_heard_fn heard, asker_lost_fn lost,
 		  void *arg);
-/* Queues a question (SQL with $n parameters as text, N_PARAMS at most 8, copied; at
- * most 64 columns).  ROW may be NULL.  DONE comes on a later turn; it may ask again or
- * close the asker, as ROW may.  At most 64 wait; more: -ENOBUFS; closed: -ECANCELED. */
-int asker_ask(struct asker *asker, const char *sql, const char *const *params,
-	      size_t n_params, asker_row_fn row, asker_done_fn done,
-	      void *arg) MUST_CHECK;
+/* What is asked, and who is told. */
+struct asker_question {
+	const char *sql;	   /* of at most 64 columns */
+	const char *const *params; /* $1 and so on, as text; NULL for NULL */
+	size_t n_params;	   /* at most 8 */
+	asker_row_fn row;	   /* NULL: rows are not wanted */
+	asker_done_fn done;
+	void *arg; /* of both */
+};
+/* Queues a question; its texts are copied.  DONE comes on a later turn; it may ask
+ * again or close the asker, as ROW may.  At most 64 wait; more: -ENOBUFS; closed:
+ * -ECANCELED; or -ENOMEM. */
+int asker_ask(struct asker *asker, const struct asker_question *question) MUST_CHECK;
 /* Of the error that DONE was just told: the server's, or "" when it is not known. */
 const char *asker_sqlstate(const struct asker *asker);
 /* How many sessions it has had: another number than before tells that what the last one

@@ -304,8 +304,15 @@ static void line_send(struct auth_line *line)
 	while (line->n_sent < AUTH_MAX_SENT && (flight = line_next(line)) != NULL) {
 		const char *params[] = { flight->user };
 		flight->asked_ns = clock_now_ns();
-		int r = asker_ask(line->asker, flight->query, params, 1, flight_on_row,
-				  flight_on_done, flight);
+		const struct asker_question question = {
+			.sql = flight->query,
+			.params = params,
+			.n_params = 1,
+			.row = flight_on_row,
+			.done = flight_on_done,
+			.arg = flight,
+		};
+		int r = asker_ask(line->asker, &question);
 		if (r < 0) {
 			flight_end(flight, NULL);
 			continue;

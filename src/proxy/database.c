@@ -256,8 +256,10 @@ static void database_ping(struct database *database, const struct config *config
 	    now_ns - database->answered_ns < interval_ns) {
 		return;
 	}
-	database->is_pinging = asker_ask(database->asker, "SELECT 1", NULL, 0, NULL,
-					 database_on_pong, database) == 0;
+	const struct asker_question question = { .sql = "SELECT 1",
+						 .done = database_on_pong,
+						 .arg = database };
+	database->is_pinging = asker_ask(database->asker, &question) == 0;
 }
 
 /* What is due */

@@ -320,8 +320,13 @@ void database_ask_conf(struct database *database, uint64_t now_ns)
 		return;
 	}
 	conf->has_moved = false;
-	int r = asker_ask(database->asker, conf_question, NULL, 0, database_on_conf_row,
-			  database_on_conf, database);
+	const struct asker_question question = {
+		.sql = conf_question,
+		.row = database_on_conf_row,
+		.done = database_on_conf,
+		.arg = database,
+	};
+	int r = asker_ask(database->asker, &question);
 	conf->is_asking = r == 0;
 	(void)error_trace(r);
 }

@@ -211,8 +211,15 @@ void database_limbo_ask(struct database *database, uint64_t now_ns)
 	database->is_asking_limbo = true;
 	if (buf_ok(&pids)) {
 		const char *params[] = { (const char *)pids.data };
-		if (asker_ask(database->asker, limbo_question, params, 1, limbo_on_row,
-			      limbo_on_done, database) == 0) {
+		const struct asker_question question = {
+			.sql = limbo_question,
+			.params = params,
+			.n_params = 1,
+			.row = limbo_on_row,
+			.done = limbo_on_done,
+			.arg = database,
+		};
+		if (asker_ask(database->asker, &question) == 0) {
 			buf_fini(&pids);
 			return;
 		}

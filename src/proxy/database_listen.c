@@ -334,9 +334,11 @@ static void listen_ask(struct database *database, struct wanted *wanted)
 	}
 	buf_append_str(&sql, "\"");
 	buf_append_u8(&sql, 0);
+	const struct asker_question question = { .sql = (const char *)sql.data,
+						 .done = listen_on_answer,
+						 .arg = wanted };
 	wanted->is_asked = buf_ok(&sql) && listen_open(database) &&
-			   asker_ask(database->ear, (const char *)sql.data, NULL, 0,
-				     NULL, listen_on_answer, wanted) == 0;
+			   asker_ask(database->ear, &question) == 0;
 	buf_fini(&sql);
 	if (wanted->is_asked) {
 		database->n_asked++;

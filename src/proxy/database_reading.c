@@ -212,9 +212,10 @@ static void reading_on_rollback(void *arg, const char *error)
 
 static void reading_roll_back(struct database *database)
 {
-	if (database->asker != NULL &&
-	    asker_ask(database->asker, "ROLLBACK", NULL, 0, NULL, reading_on_rollback,
-		      database) < 0) {
+	const struct asker_question question = { .sql = "ROLLBACK",
+						 .done = reading_on_rollback,
+						 .arg = database };
+	if (database->asker != NULL && asker_ask(database->asker, &question) < 0) {
 		/* the next BEGIN warns, and the mark is another one than before: fine
 		 */
 		return;
@@ -251,11 +252,14 @@ static void reading_on_done(void *arg, const char *error)
 static void reading_ask(struct database_reading *reading)
 {
 	struct database *database = reading->database;
-	int r = database->asker == NULL ? -ECANCELED : 0;
-	if (r == 0) {
-		r = asker_ask(database->asker, reading_sql(reading->at), NULL, 0,
-			      reading_on_row, reading_on_done, reading);
-	}
+	const struct asker_question question = {
+		.sql = reading_sql(reading->at),
+		.row = reading_on_row,
+		.done = reading_on_done,
+		.arg = reading,
+	};
+	int r = database->asker == NULL ? -ECANCELED
+					: asker_ask(database->asker, &question);
 	if (r < 0) {
 		if (reading->at != READING_BEGIN) {
 			reading_roll_back(database);

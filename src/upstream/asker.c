@@ -96,21 +96,24 @@ static void question_free(struct question *q)
 	free(q);
 }
 
-static struct question *question_new(const char *sql, const char *const *params,
-				     size_t n_params)
+static struct question *question_new(const struct asker_question *asked)
 {
 	struct question *q = calloc(1, sizeof(*q));
 	if (q == NULL) {
 		return NULL;
 	}
 	dlist_init(&q->link);
-	q->sql = strdup(sql);
+	q->sql = strdup(asked->sql);
 	bool ok = q->sql != NULL;
-	for (size_t i = 0; i < n_params; i++) {
-		q->params[i] = params[i] != NULL ? strdup(params[i]) : NULL;
-		ok = ok && (params[i] == NULL || q->params[i] != NULL);
+	for (size_t i = 0; i < asked->n_params; i++) {
+		const char *param = asked->params[i];
+		q->params[i] = param != NULL ? strdup(param) : NULL;
+		ok = ok && (param == NULL || q->params[i] != NULL);
 	}
-	q->n_params = n_params;
+	q->n_params = asked->n_params;
+	q->row = asked->row;
+	q->done = asked->done;
+	q->arg = asked->arg;
 	if (!ok) {
 		question_free(q);
 		return NULL;
@@ -503,24 +506,20 @@ void asker_listen(struct asker *asker, asker_heard_fn heard, asker_lost_fn lost,
 	asker->listen_arg = arg;
 }
 
-int asker_ask(struct asker *asker, const char *sql, const char *const *params,
-	      size_t n_params, asker_row_fn row, asker_done_fn done, void *arg)
+int asker_ask(struct asker *asker, const struct asker_question *question)
 {
-	require(asker != NULL && sql != NULL && done != NULL);
-	require(n_params <= ASKER_PARAMS_MAX);
+	require(asker != NULL && question->sql != NULL && question->done != NULL);
+	require(question->n_params <= ASKER_PARAMS_MAX);
 	if (asker->state == ASKER_CLOSED) {
 		return -ECANCELED;
 	}
 	if (asker->n_questions >= ASKER_WAITING_MAX) {
 		return -ENOBUFS;
 	}
-	struct question *q = question_new(sql, params, n_params);
+	struct question *q = question_new(question);
 	if (q == NULL) {
 		return -ENOMEM;
 	}
-	q->row = row;
-	q->done = done;
-	q->arg = arg;
 	dlist_push_tail(&asker->questions, &q->link);
 	asker->n_questions++;
 	asker_step(asker);
@@ -535,6 +534,7 @@ const char *asker_sqlstate(const struct asker *asker)
 
 uint64_t asker_n_sessions(const struct asker *asker)
 {
+	require(asker != NULL);
 	return asker->n_sessions;
 }
 

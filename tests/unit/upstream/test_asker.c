@@ -80,6 +80,16 @@ static void on_row(void *arg, const char *const *values, size_t n)
 	}
 }
 
+static void on_done(void *arg, const char *error);
+
+static int ask_for(struct talk *talk, const char *sql)
+{
+	const struct asker_question question = {
+		.sql = sql, .row = on_row, .done = on_done, .arg = talk
+	};
+	return asker_ask(talk->asker, &question);
+}
+
 static void on_done(void *arg, const char *error)
 {
 	struct talk *talk = arg;
@@ -92,9 +102,7 @@ static void on_done(void *arg, const char *error)
 	}
 	if (talk->ask_again) {
 		talk->ask_again = false;
-		cr_assert_eq(asker_ask(talk->asker, "SELECT 'again'", NULL, 0, on_row,
-				       on_done, talk),
-			     0);
+		cr_assert_eq(ask_for(talk, "SELECT 'again'"), 0);
 	}
 	if (talk->n_done >= talk->stop_at) {
 		loop_stop(talk->loop);
@@ -104,7 +112,7 @@ static void on_done(void *arg, const char *error)
 static void ask(struct talk *talk, const char *sql)
 {
 	int n_done = talk->n_done;
-	cr_assert_eq(asker_ask(talk->asker, sql, NULL, 0, on_row, on_done, talk), 0);
+	cr_assert_eq(ask_for(talk, sql), 0);
 	cr_assert_eq(talk->n_done, n_done, "not inside the call");
 }
 
@@ -137,13 +145,21 @@ Test(asker, gives_rows, .timeout = 30)
 	expect(&talk, "SET work_mem = '4MB'", "");
 	const char *params[] = { "abc", NULL, "7" };
 	talk.rows[0] = '\0';
-	cr_assert_eq(asker_ask(talk.asker, "SELECT $1::text, $2::text, $3::int + 1",
-			       params, 3, on_row, on_done, &talk),
-		     0);
+	const struct asker_question with_params = {
+		.sql = "SELECT $1::text, $2::text, $3::int + 1",
+		.params = params,
+		.n_params = 3,
+		.row = on_row,
+		.done = on_done,
+		.arg = &talk,
+	};
+	cr_assert_eq(asker_ask(talk.asker, &with_params), 0);
 	run(&talk, 1);
 	cr_assert_str_eq(talk.rows, "abc,NULL,8;");
-	cr_assert_eq(asker_ask(talk.asker, "SELECT 1", NULL, 0, NULL, on_done, &talk),
-		     0);
+	const struct asker_question without_row = { .sql = "SELECT 1",
+						    .done = on_done,
+						    .arg = &talk };
+	cr_assert_eq(asker_ask(talk.asker, &without_row), 0);
 	run(&talk, 1);
 	end(&talk);
 }
@@ -170,9 +186,7 @@ Test(asker, answers_in_order_and_takes_a_limit, .timeout = 30)
 		(void)snprintf(sql, sizeof(sql), "SELECT %d", i);
 		ask(&talk, sql);
 	}
-	cr_assert_eq(
-	    asker_ask(talk.asker, "SELECT 64", NULL, 0, on_row, on_done, &talk),
-	    -ENOBUFS);
+	cr_assert_eq(ask_for(&talk, "SELECT 64"), -ENOBUFS);
 	run(&talk, 64);
 	char expected[512] = "";
 	for (int i = 0; i < 64; i++) {
