@@ -3,6 +3,8 @@
 
 /* The lines of [databases] and [users]. */
 
+#include "base/config_lists.h"
+
 #include <stdlib.h>
 #include <string.h>
 
