@@ -86,6 +86,17 @@ struct owed owed_void(struct owed_queue *queue, uint32_t i);
 /* Item I from the oldest. */
 struct owed *owed_at(struct owed_queue *queue, uint32_t i);
 
+/* Index of the item whose answer ends the group that the server is at, with
+ * ReadyForQuery; the last one when the message that ends it has not been sent.  The
+ * queue must not be empty. */
+uint32_t owed_group_end(struct owed_queue *queue);
+
+/* Its answer ends with ReadyForQuery. */
+static inline bool owed_ends_group(const struct owed *item)
+{
+	return item->kind == 'Q' || item->kind == 'S' || item->kind == 'F';
+}
+
 static inline struct owed *owed_head(struct owed_queue *queue)
 {
 	return queue->n ? &queue->ring[queue->head & (queue->cap - 1)] : NULL;

@@ -112,31 +112,15 @@ void cancel_asker_gone(struct client *asker)
 
 /* What is cancelled */
 
-/* What the server answers next, up to the end of its group, are questions of ours: the
- * client's query is not there yet. */
-static bool cancel_is_ours(struct owed_queue *owed)
+/* Index of the first item that is not a question of ours; owed->n: there is none. */
+static uint32_t cancel_first_of_client(struct owed_queue *owed)
 {
-	for (uint32_t i = 0; i < owed->n; i++) {
-		const struct owed *item = owed_at(owed, i);
-		if (item->kind != OWED_VOID && !(item->flags & OWED_SWALLOW)) {
-			return false;
-		}
-		if (item->kind == 'Q' || item->kind == 'S' || item->kind == 'F') {
-			return true;
-		}
+	uint32_t i = 0;
+	while (i < owed->n && (owed_at(owed, i)->kind == OWED_VOID ||
+			       (owed_at(owed, i)->flags & OWED_SWALLOW))) {
+		i++;
 	}
-	return true;
-}
-
-static bool cancel_is_all_ours(struct owed_queue *owed)
-{
-	for (uint32_t i = 0; i < owed->n; i++) {
-		const struct owed *item = owed_at(owed, i);
-		if (item->kind != OWED_VOID && !(item->flags & OWED_SWALLOW)) {
-			return false;
-		}
-	}
-	return true;
+	return i;
 }
 
 /* A message has come that waits for its turn, so the client waits for its answer. */
@@ -151,15 +135,19 @@ static bool cancel_has_message(const struct client *client)
 static void cancel_bound(struct client *client, struct dlist *orders)
 {
 	struct server *server = client->server;
-	bool is_busy = server != NULL && server->owed.n > 0;
-	if (is_busy && !cancel_is_ours(&server->owed)) {
+	bool has_message = cancel_has_message(client);
+	if (server == NULL || server->owed.n == 0) {
+		if (has_message) {
+			client_cancel_next(client);
+			client_listen_go_on(client);
+		}
+		return;
+	}
+	uint32_t first = cancel_first_of_client(&server->owed);
+	if (first <= owed_group_end(&server->owed)) {
 		server_cancel(server, orders);
-	} else if (is_busy &&
-		   (!cancel_is_all_ours(&server->owed) || cancel_has_message(client))) {
+	} else if (first < server->owed.n || has_message) {
 		cancel_orders_move(orders, &client->late_cancels);
-	} else if (cancel_has_message(client)) {
-		client_cancel_next(client);
-		client_listen_go_on(client);
 	}
 }
 

@@ -228,7 +228,7 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return false;
 	}
-	if (kind == 'S' || kind == 'Q' || kind == 'F') {
+	if (owed_ends_group(&item)) {
 		client->sync_at = server->owed.n_pushed;
 	}
 	return true;

@@ -89,18 +89,6 @@ void cancel_flight_forget(struct cancel_flight *flight)
 
 /* Of a server connection */
 
-/* The position of the last item that the Sync, or the end, of what runs now has. */
-static uint64_t server_group_end(struct owed_queue *owed)
-{
-	for (uint32_t i = 0; i < owed->n; i++) {
-		uint8_t kind = owed_at(owed, i)->kind;
-		if (kind == 'Q' || kind == 'S' || kind == 'F') {
-			return owed->n_popped + i;
-		}
-	}
-	return owed->n_pushed - 1;
-}
-
 static void server_cancel_landed(void *arg)
 {
 	struct server *server = arg;
@@ -120,7 +108,8 @@ void server_cancel(struct server *server, struct dlist *orders)
 	struct upstream *up = server->pool->upstream;
 	require(server->owed.n > 0);
 	if (server->cancel != NULL) {
-		server->cancel->until = server_group_end(&server->owed);
+		server->cancel->until =
+		    server->owed.n_popped + owed_group_end(&server->owed);
 		cancel_flight_add(server->cancel, orders, true);
 		return;
 	}

@@ -105,3 +105,13 @@ struct owed *owed_at(struct owed_queue *queue, uint32_t i)
 	require(i < queue->n);
 	return &queue->ring[(queue->head + i) & (queue->cap - 1)];
 }
+
+uint32_t owed_group_end(struct owed_queue *queue)
+{
+	require(queue->n > 0);
+	uint32_t i = 0;
+	while (i + 1 < queue->n && !owed_ends_group(owed_at(queue, i))) {
+		i++;
+	}
+	return i;
+}
