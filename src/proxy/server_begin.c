@@ -16,12 +16,11 @@
 #include "proxy/proxy.h"
 #include "proxy/server_reset.h"
 #include "proxy/worker.h"
+#include "server_steps_priv.h"
 #include "upstream/context.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
 #include "upstream/welcome.h"
-#include "wire/frame.h"
-#include "wire/messages.h"
 #include "wire/reader.h"
 
 /* What the base of a context says of connect_query, beside the server's settings: its
@@ -83,17 +82,9 @@ static void begin_unfit(struct server *server, const char *sqlstate, const char 
 
 void server_connect_query_failed(struct server *server, const struct frame *frame)
 {
-	struct message_error error = { 0 };
-	char sqlstate[6] = "";
+	char sqlstate[6];
 	char text[256];
-	if (frame->complete && message_read_error(frame->body, &error) == 0) {
-		snprintf(sqlstate, sizeof(sqlstate), "%.*s",
-			 (int)(error.sqlstate.n < 5 ? error.sqlstate.n : 5),
-			 (const char *)error.sqlstate.p);
-	}
-	snprintf(text, sizeof(text), "connect_query failed: %.*s",
-		 (int)(error.message.n < 200 ? error.message.n : 200),
-		 (const char *)error.message.p);
+	server_read_error(frame, "connect_query failed", sqlstate, text, sizeof(text));
 	begin_unfit(server, strlen(sqlstate) == 5 ? sqlstate : "XX000", text);
 }
 

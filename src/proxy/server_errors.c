@@ -17,6 +17,13 @@
 #include "wire/messages.h"
 #include "wire/writer.h"
 
+static void server_read_sqlstate(const struct message_error *error, char sqlstate[6])
+{
+	snprintf(sqlstate, 6, "%.*s",
+		 (int)(error->sqlstate.n < 5 ? error->sqlstate.n : 5),
+		 (const char *)error->sqlstate.p);
+}
+
 static void server_record_error(struct server *server, struct owed *head,
 				const struct frame *frame, bool *fatal)
 {
@@ -28,14 +35,25 @@ static void server_record_error(struct server *server, struct owed *head,
 	*fatal = span_eq_str(error.severity, "FATAL") ||
 		 span_eq_str(error.severity, "PANIC");
 	if (head != NULL && head->query != NULL) {
-		snprintf(head->query->sqlstate, sizeof(head->query->sqlstate), "%.*s",
-			 (int)(error.sqlstate.n < 5 ? error.sqlstate.n : 5),
-			 (const char *)error.sqlstate.p);
+		server_read_sqlstate(&error, head->query->sqlstate);
 		if (head->query->sqlstate[0] == 0) {
 			snprintf(head->query->sqlstate, sizeof(head->query->sqlstate),
 				 "XX000");
 		}
 	}
+}
+
+void server_read_error(const struct frame *frame, const char *doing, char sqlstate[6],
+		       char *text, size_t size)
+{
+	struct message_error error = { 0 };
+	if (!frame->complete || message_read_error(frame->body, &error) != 0) {
+		error = (struct message_error){ 0 };
+	}
+	server_read_sqlstate(&error, sqlstate);
+	snprintf(text, size, "%s: %.*s", doing,
+		 (int)(error.message.n < size ? error.message.n : size),
+		 (const char *)error.message.p);
 }
 
 /* Refused, or interrupted: the server's end or a cancel request came just then.  The
@@ -45,16 +63,10 @@ static enum verdict server_settings_failed(struct server *server,
 					   const struct frame *frame, bool fatal)
 {
 	struct client *client = server->client;
-	struct message_error error = { 0 };
-	char sqlstate[6] = "";
+	char sqlstate[6];
 	char text[320];
-	if (frame->complete && message_read_error(frame->body, &error) == 0) {
-		snprintf(sqlstate, sizeof(sqlstate), "%.*s", (int)error.sqlstate.n,
-			 (const char *)error.sqlstate.p);
-	}
-	snprintf(text, sizeof(text), "cannot set the session's parameters: %.*s",
-		 (int)(error.message.n < 256 ? error.message.n : 256),
-		 (const char *)error.message.p);
+	server_read_error(frame, "cannot set the session's parameters", sqlstate, text,
+			  sizeof(text));
 	if (client != NULL) {
 		client_close_text(client,
 				  fatal ? CLIENT_CLOSE_SERVER_FAILED
@@ -116,7 +128,7 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 		head->failed = true;
 		return server_settings_failed(server, frame, fatal);
 	}
-	if (head->kind == 'Q' || head->kind == 'F' || head->kind == 'S') {
+	if (owed_ends_group(head)) {
 		head->failed = true;
 		if (head->flags & OWED_SEQUENCES) {
 			server->sequences_of = SERVER_SEQUENCES_MANY;

@@ -44,6 +44,10 @@ void server_send_replies(struct walk *walk, size_t frame_size);
 
 /* server_errors.c: ErrorResponse. */
 enum verdict server_on_error(struct walk *walk, const struct frame *frame);
+/* What an ErrorResponse says: its code, "" when there is none, and "DOING: message" in
+ * TEXT (size bytes, cut off). */
+void server_read_error(const struct frame *frame, const char *doing, char sqlstate[6],
+		       char *text, size_t size);
 
 /* server_ready.c: ReadyForQuery, and what ends a statement (CommandComplete,
  * EmptyQueryResponse, PortalSuspended). */
