@@ -17,6 +17,15 @@ import wire
 
 HITS = ("l1_hit", "redis_hit")
 
+# What tests of the cache read and write, and what they read before and behind that write.
+SCHEMA = """
+CREATE TABLE t (id serial PRIMARY KEY, k int, v int);
+INSERT INTO t (k, v) SELECT g % 3, g FROM generate_series(1, 30) AS g;
+"""
+READ = "SELECT max(v) FROM t WHERE k = 1"
+NEW = "INSERT INTO t (k, v) VALUES (1, 1000)"
+OLD, FRESH = [[b"28"]], [[b"1000"]]
+
 
 class Client(wire.Connection):
     def rows(self, messages):

@@ -25,6 +25,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
+import cached  # noqa: E402
 from daemon import Pgrecall, binary  # noqa: E402
 from gate import Gate  # noqa: E402
 from servers import ROOT, Postgres, Redis  # noqa: E402
@@ -146,6 +147,26 @@ def gate(postgres):
     made = Gate(postgres.port)
     yield made
     made.close()
+
+
+@pytest.fixture
+def make_cached(pgrecall, empty_database, gate):
+    """A function that starts the proxy behind the gate, with settings of pgrecall; cached.READ is in the
+    cache then."""
+    made = []
+
+    def start(**settings):
+        empty_database.psql(cached.SCHEMA)
+        proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, cache={"default": "on"},
+                         pgrecall={"workers": 1, "admin_users": "postgres", **settings})
+        made.append(cached.Cached(proxy, empty_database.name))
+        made[-1].warm(made[-1].client(), cached.READ)
+        return made[-1]
+
+    yield start
+    gate.close()
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

@@ -3,39 +3,20 @@
 """Commits whose client, or whose connection, is taken away before they are answered; notifications that
 tell of a write; users who do, and do not, share what is cached."""
 
+import functools
+
 import psycopg2
 import psycopg2.extras
 import pytest
 import wire
-from cached import Cached, Client
+from cached import FRESH, NEW, OLD, READ, SCHEMA, Cached, Client
 from gate import Gate
 from servers import Postgres, wait_for
 
-SCHEMA = """
-CREATE TABLE t (id serial PRIMARY KEY, k int, v int);
-INSERT INTO t (k, v) SELECT g % 3, g FROM generate_series(1, 30) AS g;
-"""
-READ = "SELECT max(v) FROM t WHERE k = 1"
-NEW = "INSERT INTO t (k, v) VALUES (1, 1000)"
-OLD, FRESH = [[b"28"]], [[b"1000"]]
-
 
 @pytest.fixture
-def make(pgrecall, empty_database, gate):
-    made = []
-
-    def start(**settings):
-        empty_database.psql(SCHEMA)
-        proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, cache={"default": "on"},
-                         pgrecall={"workers": 2, "admin_users": "postgres", **settings})
-        made.append(Cached(proxy, empty_database.name))
-        made[0].warm(made[0].client(), READ)
-        return made[0]
-
-    yield start
-    gate.close()
-    for cached in made:
-        cached.close()
+def make(make_cached):
+    return functools.partial(make_cached, workers=2)
 
 
 def kill(cached):

@@ -5,41 +5,13 @@ else has prepared, behind settings that have changed meanwhile."""
 
 import pytest
 import wire
-from cached import Cached
+from cached import FRESH, NEW, OLD, READ, SCHEMA, Cached
 from servers import wait_for
 
-SCHEMA = """
-CREATE TABLE t (id serial PRIMARY KEY, k int, v int);
-INSERT INTO t (k, v) SELECT g % 3, g FROM generate_series(1, 30) AS g;
-"""
-READ = "SELECT max(v) FROM t WHERE k = 1"
-NEW = "INSERT INTO t (k, v) VALUES (1, 1000)"
-OLD, FRESH = [[b"28"]], [[b"1000"]]
-
 
 @pytest.fixture
-def make(pgrecall, empty_database, gate):
-    """A function that starts the proxy with some settings of pgrecall."""
-    made = []
-
-    def start(**settings):
-        empty_database.psql(SCHEMA)
-        proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, cache={"default": "on"},
-                         pgrecall={"workers": 1, "admin_users": "postgres", **settings})
-        cached = Cached(proxy, empty_database.name)
-        made.append(cached)
-        cached.warm(cached.client(), READ)
-        return cached
-
-    yield start
-    gate.close()
-    for cached in made:
-        cached.close()
-
-
-@pytest.fixture
-def cached(make):
-    return make()
+def cached(make_cached):
+    return make_cached()
 
 
 def reconnect(cached):
@@ -101,8 +73,8 @@ def test_prepare_that_comes_while_another_ends(cached, gate):
     assert cached.right(reader, READ) == FRESH
 
 
-def test_large_parse_that_comes_while_another_ends(make, gate):
-    cached = make(client_hold_max="16kB")
+def test_large_parse_that_comes_while_another_ends(make_cached, gate):
+    cached = make_cached(client_hold_max="16kB")
     reader, writer = cached.client(), cached.client()
     long = "/*" + "x" * 100000 + "*/"
     writer.send(wire.parse("gone", f"SELECT 1 {long}"), wire.sync()).until("Z")
@@ -117,8 +89,8 @@ def test_large_parse_that_comes_while_another_ends(make, gate):
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_statement_prepared_behind_our_back(make, mode):
-    cached = make(pool_mode=mode)
+def test_statement_prepared_behind_our_back(make_cached, mode):
+    cached = make_cached(pool_mode=mode)
     reader, writer = cached.client(), cached.client()
     writer.run("SELECT pg_advisory_lock(1)", f"DO $$ BEGIN EXECUTE 'PREPARE p AS {NEW}'; END $$")
     cached.warm(reader, READ)
@@ -272,9 +244,9 @@ def test_trigger_that_changes_the_catalogue(cached):
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_write_behind_a_setting_that_nobody_has_seen(make, mode):
+def test_write_behind_a_setting_that_nobody_has_seen(make_cached, mode):
     """The names of its statements are not those of the plan."""
-    cached = make(pool_mode=mode)
+    cached = make_cached(pool_mode=mode)
     reader, writer = cached.client(), cached.client()
     writer.run("CREATE SCHEMA other", "CREATE TABLE other.t AS SELECT 1 AS k, 28 AS v",
                "CREATE FUNCTION put() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'",

@@ -7,17 +7,9 @@ import time
 import pytest
 
 import wire
-from cached import Cached
+from cached import FRESH, NEW, OLD, READ, SCHEMA, Cached
 from servers import wait_for
 from wire import bind, copy_data, copy_done, execute, parse, query, sync
-
-SCHEMA = """
-CREATE TABLE t (id serial PRIMARY KEY, k int, v int);
-INSERT INTO t (k, v) SELECT g % 3, g FROM generate_series(1, 30) AS g;
-"""
-READ = "SELECT max(v) FROM t WHERE k = 1"
-NEW = "INSERT INTO t (k, v) VALUES (1, 1000)"
-OLD, FRESH = [[b"28"]], [[b"1000"]]
 
 
 @pytest.fixture(params=[False, True], ids=["memory", "redis"])
