@@ -14,6 +14,7 @@ uint64_t clock_now_ns(void);
  * is a tenth of what a passing query costs us, and it asks for the time six times.  Not
  * to be compared with a clock_now_ns() of the same event, which is later. */
 uint64_t clock_event_ns(void);
+/* For who deals with events: one begins, or ends, on this thread.  They do not nest. */
 void clock_event_begin(void);
 void clock_event_end(void);
 /* Microseconds since 1970-01-01 UTC. */

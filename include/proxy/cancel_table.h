@@ -27,6 +27,7 @@ struct cancel_target {
 
 /* For at most MAX clients.  0 or -ENOMEM. */
 int cancel_table_new(unsigned max, struct cancel_table **out) MUST_CHECK;
+/* NULL is fine. */
 void cancel_table_free(struct cancel_table *table);
 /* Puts the client of TARGET in, with a random key of KEY_LEN bytes (at most
  * STARTUP_OUR_KEY_MAX) and the process id *PID, or one that no process can have when
@@ -35,6 +36,7 @@ void cancel_table_free(struct cancel_table *table);
 bool cancel_table_add(struct cancel_table *table, struct client *client,
 		      struct cancel_target *target, uint32_t *pid, uint8_t *key,
 		      size_t key_len);
+/* SLOT is that of a client which is in. */
 void cancel_table_remove(struct cancel_table *table, uint32_t slot);
 /* False: nobody has this key. */
 bool cancel_table_find(struct cancel_table *table, uint32_t pid, struct span key,

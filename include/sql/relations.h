@@ -186,6 +186,5 @@ bool relations_type_by_oid(const struct catalog *catalog, uint32_t oid,
 /* A user's volatile function may run where no statement names it: behind an operator, a
  * cast, a type's input or a domain's check. */
 bool relations_has_hidden_volatile(const struct catalog *catalog);
-/* Some relation is trigger_sets: who writes where it cannot be followed may come by it.
- */
+/* Some relation is trigger_sets: a write that cannot be followed may come by it. */
 bool relations_has_setting_code(const struct catalog *catalog);

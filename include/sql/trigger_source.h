@@ -15,9 +15,7 @@
 typedef bool (*trigger_source_is_function_fn)(const void *arg, struct span name);
 
 /* Whether its own statements may change its session for those that come later, or the
- * catalogue: it sets something, listens, makes a temporary table, or runs a text as
- * SQL.
- */
+ * catalogue: it sets something, listens, makes a temporary table, or runs a text. */
 bool trigger_source_sets(struct span source);
 
 /* Whether it has a name that is, perhaps, such a function's. */

@@ -23,7 +23,10 @@
  * Where a reload is seen to begin (pg_reload_conf() through us, a parameter that a
  * connection reports unasked), every database is in doubt, and where a connection was
  * lost and there is a new one, its own: the tag is in flight until it is known what
- * became of it. */
+ * became of it.
+ *
+ * The same answer says which database of which server it is: what was written to it
+ * under another name is found by that (database_aliases()). */
 
 #include <stdlib.h>
 #include <string.h>

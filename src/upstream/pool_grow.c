@@ -21,8 +21,8 @@
 #define POOL_MAX_CONNECTING 8 /* at once, over all workers */
 
 /* The server has refused the login, the database, or how sessions are to begin: waiting
- * will not help.  Whoever is
- * merely unreachable or starting up may come back within the wait limit. */
+ * will not help.  Whoever is merely unreachable or starting up may come back within the
+ * wait limit. */
 static bool pool_is_refused(const struct pool *pool, const struct pool_error *error)
 {
 	bool is_final = strncmp(error->sqlstate, "28", 2) == 0 ||

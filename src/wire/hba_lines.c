@@ -449,9 +449,8 @@ void hba_lines_fini(struct hba_lines *lines)
 /* Regular expressions */
 
 /* What POSIX reads in another way than PostgreSQL, or what may take much memory: {},
- * and
- * +, whose operand the C library keeps twice, so n of them around each other 2^n times.
- * NULL: nothing. */
+ * and +, whose operand the C library keeps twice, so n of them around each other 2^n
+ * times.  NULL: nothing. */
 static const char *hba_regex_trouble(const char *pattern)
 {
 	bool in_brackets = false;
