@@ -33,6 +33,7 @@
 #include "proxy/server_commit.h"
 #include "proxy/server_copy.h"
 #include "proxy/server_reset.h"
+#include "proxy/session_reports.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
 #include "server_steps_priv.h"
