@@ -91,6 +91,7 @@ def test_client_is_closed_in_a_commit(make, gate, end, waits):
     limits = {} if end == "KILL_CLIENT" else {end: "1s"}
     cached = make(cancel_wait_timeout=waits, **limits)
     writer = cached.client(application_name="victim")
+    writer.run("SELECT 1")  # its settings, which end with a COMMIT of their own, are there
     held = gate.hold_replies(b"COMMIT")
     send_commit(writer, "transaction")
     held.wait()

@@ -224,6 +224,7 @@ def two_servers(directory, own_postgres):
         server.psql("CREATE DATABASE pair")
         server.psql("CREATE TABLE who (id int PRIMARY KEY, name text)", "pair")
         server.psql(f"INSERT INTO who VALUES (1, '{name}')", "pair")
+        server.psql("CHECKPOINT")  # they commit without a flush, and some are killed
     yield own_postgres, second
     second.stop("immediate")
 
