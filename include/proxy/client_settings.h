@@ -41,9 +41,9 @@ bool client_sync_settings(struct client *client);
  * the client's transaction, so that they come and go with it (T-32).  Outside a
  * transaction client_sync_settings() does that for the next message. */
 void client_restore_settings(struct client *client);
-/* True while that message has to wait: the RESET or DISCARD, outside a transaction and
- * with its Sync, is not answered yet, or a question of ours behind it.  Sent behind it
- * the message would run under the settings of the server's session, and its answer be
- * stored as if under the client's.
- */
-bool client_awaits_reset(const struct client *client);
+/* True while that message has to wait: a SET, RESET or DISCARD, outside a transaction
+ * and with its Sync, is not answered yet, or a question of ours behind it.  Sent behind
+ * a RESET the message would run under the settings of the server's session, and its
+ * answer be stored as if under the client's; and of two that wait for their answers
+ * together, of which one has failed, nobody could tell what is in force. */
+bool client_awaits_settings(const struct client *client);

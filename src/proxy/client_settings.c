@@ -127,15 +127,14 @@ static bool settings_are_gone(const struct session *session)
 	       session->pending != session->pending_server && session->startup->n > 0;
 }
 
-bool client_awaits_reset(const struct client *client)
+bool client_awaits_settings(const struct client *client)
 {
 	const struct session *session = &client->session;
 	const struct server *server = client->server;
 	if (server == NULL || server->owed.n == 0) {
 		return false;
 	}
-	bool differs = session->pending != NULL ? settings_are_gone(session)
-						: server->context != session->context;
+	bool differs = session->pending != NULL || server->context != session->context;
 	return UNLIKELY(differs) && session->tx_status == 'I' && !session->tx_begun &&
 	       client->sync_at == server->owed.n_pushed;
 }

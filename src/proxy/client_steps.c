@@ -399,11 +399,11 @@ static size_t client_step(struct client *client, struct span in)
 }
 
 /* Stops taking requests while the answers, or the server, cannot keep up, and behind a
- * Sync that follows settings, or took them away (proxy/client_settings.h). */
+ * Sync that follows settings, or changed them (proxy/client_settings.h). */
 static bool client_is_blocked(struct client *client)
 {
 	struct server *server = client->server;
-	bool blocked = client->settings_synced || client_awaits_reset(client) ||
+	bool blocked = client->settings_synced || client_awaits_settings(client) ||
 		       stream_is_full(&client->stream) ||
 		       client->replies.bytes > client->worker->group.out_high ||
 		       (server != NULL && (stream_is_full(&server->stream) ||

@@ -198,7 +198,9 @@ def test_reset_behind_an_error(pgrecall, empty_database, reset):
     proxy = pgrecall(pgrecall={"default_pool_size": 1, "workers": 1})
     with proxy.connect(empty_database.name, search_path="own") as client:
         for way in (query, extended):
-            for ahead in (way("SELECT 1/0"), way("SELECT 1") + way("nonsense"), way("SELECT 1/0") + parse("", "SELECT 1")):
+            for ahead in (way("SELECT 1/0"), way("SELECT 1") + way("nonsense"), way("SELECT 1/0") + parse("", "SELECT 1"),
+                          way("SET DateStyle = nonsense"), way("SET DateStyle = 'ISO, DMY'") + way("SET DateStyle = nonsense"),
+                          way("SET search_path = public") + way("RESET nonsense")):
                 client.send(ahead + way(reset) + way("SHOW search_path") + query("SELECT 'end'"))
                 seen = []
                 while not seen or seen[-1] != "end":
