@@ -18,6 +18,10 @@
 #include "base/dlist.h"
 #include "base/span.h"
 
+/* Requests that one server connection, or one client, keeps waiting; more are answered
+ * at once.  They are for the same query, so nothing is cancelled less. */
+#define CANCEL_MAX_ORDERS 64
+
 struct cancel_order;
 struct client;
 struct worker;
@@ -35,7 +39,7 @@ void cancel_request(struct client *asker, uint32_t pid, struct span key);
 void cancel_asker_gone(struct client *asker);
 /* The members of ORDERS (struct cancel_order) are done, all of them. */
 void cancel_orders_done(struct dlist *orders);
-/* Moves the members of FROM to the end of TO. */
+/* Moves the members of FROM to the end of TO; those that do not fit there stay. */
 void cancel_orders_move(struct dlist *from, struct dlist *to);
 /* How many there are. */
 unsigned cancel_orders_count(const struct dlist *orders);

@@ -19,7 +19,8 @@ struct server_socket;
 
 /* Asks PostgreSQL to cancel what the connection runs; something must be owed.  It is
  * not used for anybody else until the request is done.  ORDERS (proxy/cancel.h) are
- * taken out of their list, and done then; NULL: nobody waits. */
+ * taken out of their list, as far as there is room, and done then; NULL: nobody waits.
+ */
 void server_cancel(struct server *server, struct dlist *orders);
 /* The connection closes: a request under way forgets it. */
 void server_cancel_forget(struct server *server);

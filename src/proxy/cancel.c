@@ -87,7 +87,8 @@ void cancel_orders_done(struct dlist *orders)
 void cancel_orders_move(struct dlist *from, struct dlist *to)
 {
 	struct dlist *l;
-	while ((l = dlist_pop_head(from)) != NULL) {
+	unsigned n = cancel_orders_count(to);
+	while (n++ < CANCEL_MAX_ORDERS && (l = dlist_pop_head(from)) != NULL) {
 		dlist_push_tail(to, l);
 	}
 }

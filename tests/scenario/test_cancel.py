@@ -309,6 +309,23 @@ def test_a_second_request_for_the_same_query_hits_no_other(pgrecall, database, g
         assert proxy.metric("query_cancels_total") == 1
 
 
+def test_more_requests_than_are_kept_are_answered_at_once(pgrecall, database, gate):
+    """64 wait for what is under way, and 64 for what follows it."""
+    proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall={"admin_users": "postgres"})
+    with connected(proxy, database) as client:
+        client.send(query(SLEEP))
+        wait_for(lambda: running(database, "%pg_sleep%") == 1)
+        held = gate.hold_requests(CODE)
+        askers = [begin(proxy.port, client.pid, client.key)]
+        held.wait()
+        askers += [begin(proxy.port, client.pid, client.key) for _ in range(70)]
+        wait_for(lambda: waiting_requests(proxy, database) == (1, 64))
+        wait_for(lambda: sum(not asker.silent(0.01) for asker in askers) == 6)
+        held.release()
+        assert errors(client.until("Z")) == [CANCELLED]
+        assert all(asker.rest() == [] for asker in askers)
+
+
 def waiting_requests(proxy, database):
     """cl_active_cancel_req and cl_waiting_cancel_req of SHOW POOLS."""
     with proxy.connect("pgbouncer") as console:
