@@ -53,8 +53,7 @@ enum rule_class {
 };
 #undef CONFIG_ENUM
 
-/* One line of [databases], or DATABASE_URL.  Strings live as long as the configuration.
- */
+/* One line of [databases], or DATABASE_URL. */
 struct config_database {
 	const char *name;  /* "*": any name without a line of its own */
 	const char *host;  /* name, address, socket directory, or several, separated by
@@ -134,6 +133,10 @@ struct config_rule {
 	uint64_t max_size; /* bytes; 0: max_result_size */
 	uint32_t index;	   /* as in struct config_database */
 };
+
+/* The words that the file has for them. */
+const char *config_pool_mode_word(enum pool_mode mode);
+const char *config_load_balance_word(enum load_balance balance);
 
 /* Whether NORMALIZED is the rule's query (or matches its expression); true without one.
  */

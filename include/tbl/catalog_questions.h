@@ -36,9 +36,9 @@
 /* SOURCE of a function, as text: it may change its session, or the catalogue, for those
  * that come later. */
 #define CQ_CHANGES(source)                                                               \
-	source " ~* '[[:<:]](set_config|execute|temp|temporary|[a-z]+_to_xml[a-z]*|ts_stat" \
-	"|ts_rewrite)[[:>:]]|(^|[>\\x3b]|[[:<:]](begin|then|else|loop))[[:space:]]*"         \
-	"(alter|create|discard|drop|grant|listen|load|reassign|reset|revoke|set|unlisten)[[:space:]]'"
+	source " ~* '[[:<:]](" SETTING_ANYWHERE("|") "|set_config|[a-z]+_to_xml[a-z]*|ts_stat" \
+	"|ts_rewrite)[[:>:]]|(^|[>\\x3b]|[[:<:]](" SETTING_OPENERS("|") "))[[:space:]]*"     \
+	"(" SETTING_WORDS("|") ")[[:space:]]'"
 
 /* Compiling such queries takes half a second, running them ten milliseconds. */
 CATALOG_QUESTION(settings, 1,

@@ -165,31 +165,12 @@ void console_gather_pools(struct console_job *job, struct worker *worker)
 	}
 }
 
-static const char *console_mode(enum pool_mode mode)
-{
-	switch (mode) {
-	case POOL_MODE_SESSION:
-		return "session";
-	case POOL_MODE_STATEMENT:
-		return "statement";
-	case POOL_MODE_TRANSACTION:
-		break;
-	}
-	return "transaction";
-}
-
 /* NULL: there is nothing to choose from. */
 static const char *console_balance(const struct config_database *db)
 {
-	static const char *const words[] = {
-#define CONFIG_ENUM(id, text) text,
-#define CONFIG_ENUM_LOAD_BALANCE
-#include "tbl/config_enums.h"
-#undef CONFIG_ENUM_LOAD_BALANCE
-#undef CONFIG_ENUM
-	};
-	return db != NULL && config_has_hosts(db) ? words[db->load_balance_hosts]
-						  : NULL;
+	return db != NULL && config_has_hosts(db)
+		   ? config_load_balance_word(db->load_balance_hosts)
+		   : NULL;
 }
 
 static enum pool_mode console_mode_of(const struct config *config,
@@ -231,7 +212,8 @@ static enum console_outcome console_pools_finish(struct console_job *job)
 		console_number(rows, pool->n_login);
 		console_number(rows, wait_us / 1000000);
 		console_number(rows, wait_us % 1000000);
-		console_text(rows, console_mode(console_mode_of(config, pool)));
+		console_text(rows,
+			     config_pool_mode_word(console_mode_of(config, pool)));
 		console_text(rows, console_balance(config_find_database(
 				       config, span_str(pool->database))));
 		console_row_end(rows);
@@ -269,8 +251,8 @@ static void console_database_row(struct console_job *job, const struct config *c
 	console_number(rows, db->min_pool_size);
 	console_number(rows, db->reserve_pool_size);
 	console_text(rows, lifetime);
-	console_text(
-	    rows, console_mode(db->has_pool_mode ? db->pool_mode : config->pool_mode));
+	console_text(rows, config_pool_mode_word(
+			       db->has_pool_mode ? db->pool_mode : config->pool_mode));
 	console_text(rows, console_balance(db));
 	console_number(rows, db->max_db_connections);
 	console_number(rows, n_servers);
@@ -333,7 +315,7 @@ static void console_user_row(struct console_job *job, const struct config *confi
 	console_number(rows, user ? user->pool_size : 0);
 	console_number(rows, user ? user->reserve_pool_size : 0);
 	console_text(rows, user != NULL && user->has_pool_mode
-			       ? console_mode(user->pool_mode)
+			       ? config_pool_mode_word(user->pool_mode)
 			       : NULL);
 	console_number(rows, user ? user->max_user_connections
 				  : config->max_user_connections);

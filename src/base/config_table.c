@@ -53,6 +53,16 @@ static const char *const words_log_level[] = {
 };
 /* clang-format on */
 
+const char *config_pool_mode_word(enum pool_mode mode)
+{
+	return words_pool_mode[mode];
+}
+
+const char *config_load_balance_word(enum load_balance balance)
+{
+	return words_load_balance[balance];
+}
+
 #define WORDS(unit) words_##unit, ARRAY_LEN(words_##unit), 0
 static const struct config_unit unit_of_pool_mode = { WORDS(pool_mode) };
 static const struct config_unit unit_of_sslmode = { WORDS(sslmode) };

@@ -120,13 +120,6 @@ bool client_sync_settings(struct client *client)
 	return !is_spoilt;
 }
 
-/* True behind a RESET or DISCARD that has just been sent. */
-static bool settings_are_gone(const struct session *session)
-{
-	return session->pending != NULL &&
-	       session->pending != session->pending_server && session->startup->n > 0;
-}
-
 bool client_awaits_settings(const struct client *client)
 {
 	const struct session *session = &client->session;
@@ -142,8 +135,10 @@ bool client_awaits_settings(const struct client *client)
 void client_restore_settings(struct client *client)
 {
 	struct session *session = &client->session;
-	if (!settings_are_gone(session) ||
-	    !(session->tx_begun || session->tx_status == 'T')) {
+	bool are_gone = session->pending != NULL &&
+			session->pending != session->pending_server &&
+			session->startup->n > 0;
+	if (!are_gone || !(session->tx_begun || session->tx_status == 'T')) {
 		return;
 	}
 	struct buf sql;

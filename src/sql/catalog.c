@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sql/catalog_data.h"
+#include "tbl/setting_words.h"
 
 static const struct catalog_question question_texts[] = {
 #define CATALOG_QUESTION(name, n_columns, ...) { #name, __VA_ARGS__ },

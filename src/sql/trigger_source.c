@@ -6,6 +6,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "tbl/setting_words.h"
+
 #define MAX_NAME 63 /* NAMEDATALEN - 1; longer names are cut off by PostgreSQL */
 
 /* Words that begin a statement of SQL, or that let one in.  An expression of PL/pgSQL
@@ -27,14 +29,11 @@ static const char *const dangerous_functions[] = {
 };
 /* clang-format on */
 
-/* Words that change the session or the catalogue where a statement begins, and that do
- * so anywhere. */
-static const char *const setting_words[] = {
-	"alter", "create",   "discard", "drop",	  "grant", "listen",
-	"load",	 "reassign", "reset",	"revoke", "set",   "unlisten",
-};
-static const char *const setting_anywhere[] = { "execute", "temp", "temporary" };
-static const char *const opening_words[] = { "begin", "else", "loop", "then" };
+#define COMMA ,
+static const char *const setting_words[] = { SETTING_WORDS(COMMA) };
+static const char *const setting_anywhere[] = { SETTING_ANYWHERE(COMMA) };
+static const char *const opening_words[] = { SETTING_OPENERS(COMMA) };
+#undef COMMA
 
 enum trigger_token {
 	TOKEN_END,

@@ -14,19 +14,11 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 import wire
-from gate import Gate
 from servers import wait_for
 
 asyncpg = pytest.importorskip("asyncpg")
 
 LISTENS = "application_name = 'pgrecall listen' AND datname = '{}'"
-
-
-@pytest.fixture
-def gate(postgres):
-    made = Gate(postgres.port)
-    yield made
-    made.close()
 
 
 @pytest.fixture
