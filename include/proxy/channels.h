@@ -36,6 +36,7 @@
 #include "base/dlist.h"
 #include "base/map.h"
 #include "base/span.h"
+#include "base/sqlstate.h"
 
 struct database;
 struct worker;
@@ -57,7 +58,7 @@ struct channel {
 	uint64_t round; /* tells it from an earlier one of this name */
 	bool is_heard;	/* the connection of the database listens */
 	char *refusal;	/* why it never will; owned, or NULL */
-	char sqlstate[6];
+	char sqlstate[SQLSTATE_SIZE];
 	struct dlist listens; /* struct listen, see proxy/listens.h */
 	unsigned n_users;     /* besides them */
 	size_t key_len;

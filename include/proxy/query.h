@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "base/sqlstate.h"
 #include "cache/store.h"
 #include "proxy/writes.h"
 #include "sql/plan.h"
@@ -39,8 +40,8 @@ struct query {
 	uint64_t start_ns; /* last byte of the request */
 	uint64_t sent_ns;
 	uint16_t db_index;
-	uint8_t route;	  /* METRIC_ROUTE_ */
-	char sqlstate[6]; /* of its error, or "" */
+	uint8_t route;		      /* METRIC_ROUTE_ */
+	char sqlstate[SQLSTATE_SIZE]; /* of its error, or "" */
 };
 
 /* One request as the client sent it, simple or extended. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* The conditions that we report ourselves, by PostgreSQL's codes:
- * SQLSTATE(IDENT, "code", "condition_name") */
+/* The conditions that we report or look for, by the codes of PostgreSQL's appendix "Error
+ * Codes", whose name for it is the last column:
+ *
+ *   SQLSTATE(IDENT, "code", "condition_name") */
 
 /* clang-format off */
 SQLSTATE(SUCCESS,                         "00000", "successful_completion")

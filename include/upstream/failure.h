@@ -12,11 +12,12 @@
 #include <stdbool.h>
 
 #include "base/check.h"
+#include "base/sqlstate.h"
 
 struct failure {
 	const char *reason; /* metric label: refused timeout auth tls dns fatal */
-	char sqlstate[6];   /* the server's, or one of ours */
-	char message[256];  /* one line; the server's words when it spoke */
+	char sqlstate[SQLSTATE_SIZE]; /* the server's, or one of ours */
+	char message[256];	      /* one line; the server's words when it spoke */
 };
 
 /* Reads libpq's TEXT. */

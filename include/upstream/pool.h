@@ -20,6 +20,7 @@
 #include "base/close_reason.h"
 #include "base/dlist.h"
 #include "base/span.h"
+#include "base/sqlstate.h"
 #include "net/stream.h"
 #include "upstream/gates.h"
 
@@ -44,7 +45,7 @@ struct upstream_ops {
 };
 
 struct pool_error {
-	char sqlstate[6];
+	char sqlstate[SQLSTATE_SIZE];
 	char message[256];
 };
 

@@ -24,7 +24,6 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/span.h"
-#include "wire/sqlstate.h"
 
 #define SCRAM_MECHANISM		 "SCRAM-SHA-256"
 #define SCRAM_MECHANISM_PLUS	 "SCRAM-SHA-256-PLUS"
@@ -142,5 +141,5 @@ int scram_client_final(struct scram *scram, struct span message,
 
 /* What to tell the client; ERROR is an enum scram_error.  For SCRAM_E_DENIED the caller
  * adds the name as PostgreSQL does: every refusal reads alike. */
-enum sqlstate scram_error_sqlstate(int error);
+const char *scram_error_sqlstate(int error);
 const char *scram_error_text(int error);

@@ -18,7 +18,6 @@
 
 #include "base/check.h"
 #include "base/span.h"
-#include "wire/sqlstate.h"
 
 #define STARTUP_NEWEST_MINOR   2   /* of protocol 3 */
 #define STARTUP_MAX_PARAMS     64  /* user and database included */
@@ -89,7 +88,7 @@ int startup_parse(struct span packet, struct startup *out) MUST_CHECK;
 struct span startup_param(const struct startup *startup, const char *name);
 
 /* What PostgreSQL says to such a packet; ERROR is an enum startup_error. */
-enum sqlstate startup_error_sqlstate(int error);
+const char *startup_error_sqlstate(int error);
 const char *startup_error_text(int error);
 
 /* One setting of `options`.  NAME has '-' replaced by '_' and no escapes left; both

@@ -12,7 +12,6 @@
 
 #include "base/buf.h"
 #include "base/span.h"
-#include "wire/sqlstate.h"
 
 /* Messages that never change. */
 #define WIRE_PARSE_COMPLETE	  SPAN_LIT("1\0\0\0\4")
@@ -40,7 +39,7 @@ void writer_string(struct buf *buf, struct span s);
 
 struct writer_notice {
 	const char *severity; /* ERROR FATAL PANIC; WARNING NOTICE DEBUG INFO LOG */
-	enum sqlstate sqlstate;
+	const char *sqlstate;
 	const char *message;
 	const char *detail; /* or NULL */
 	const char *hint;   /* or NULL */

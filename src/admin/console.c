@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/sqlstate.h"
 #include "console_named_priv.h"
 #include "console_priv.h"
 #include "net/stream.h"
@@ -111,7 +112,8 @@ void console_session_done(struct console_session *session, struct console_job *j
 	struct client *client = session->client;
 	struct console_named *portal = steal(&session->portal);
 	if (job->sqlstate == NULL && !buf_ok(&job->rows.bytes)) {
-		console_fail(job, "54000", "the answer is too long");
+		console_fail(job, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+			     "the answer is too long");
 	}
 	if (job->notice != NULL && job->sqlstate == NULL) {
 		struct buf out;
@@ -144,7 +146,7 @@ bool console_understand(struct console_session *session, struct span text,
 	if (r == 0 || r == CONSOLE_E_EMPTY) {
 		return true;
 	}
-	console_error(session, "42601",
+	console_error(session, SQLSTATE_SYNTAX_ERROR,
 		      r == CONSOLE_E_UNKNOWN
 			  ? "unknown command, use SHOW HELP"
 			  : "wrong argument of a console command, use SHOW HELP",
@@ -159,7 +161,8 @@ void console_run(struct console_session *session, const struct console_text *tex
 	if (console_access[text->id] == ACCESS_ADMIN && !session->is_admin) {
 		console_rows_fini(rows);
 		session->portal = NULL;
-		console_error(session, "42501", "admin access needed", is_simple);
+		console_error(session, SQLSTATE_INSUFFICIENT_PRIVILEGE,
+			      "admin access needed", is_simple);
 		return;
 	}
 	stream_pause(&session->client->stream);

@@ -13,6 +13,7 @@
 #include "base/close_reason.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/sqlstate.h"
 #include "console_priv.h"
 #include "net/loop.h"
 #include "proxy/client.h"
@@ -40,7 +41,8 @@ static bool console_knows(struct console_job *job)
 			config_find_database(config, span_str(job->argument)) != NULL;
 	config_unref(config);
 	if (!is_there) {
-		console_fail(job, "3D000", "no such database: %s", job->argument);
+		console_fail(job, SQLSTATE_UNKNOWN_DATABASE, "no such database: %s",
+			     job->argument);
 	}
 	return is_there;
 }
@@ -49,7 +51,7 @@ static void console_gate(struct console_job *job, enum gate gate, bool on)
 {
 	if (console_knows(job) && gates_set(&job->console->proxy->pools,
 					    console_database(job), gate, on) < 0) {
-		console_fail(job, "53200", "out of memory");
+		console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	}
 	if (job->sqlstate == NULL) {
 		log_log(NULL, "console: %s %s", job->command->tag, job->argument);
@@ -102,7 +104,7 @@ static void console_pause_begin(struct console_job *job)
 {
 	struct pools *pools = &job->console->proxy->pools;
 	if (gates_of(pools, console_database(job)) & GATE_PAUSED) {
-		console_fail(job, "55000", "already paused");
+		console_fail(job, SQLSTATE_NOT_IN_PREREQUISITE_STATE, "already paused");
 		return;
 	}
 	console_gate(job, GATE_PAUSED, true);
@@ -113,7 +115,8 @@ static enum console_outcome console_pause_finish(struct console_job *job)
 {
 	struct pools *pools = &job->console->proxy->pools;
 	if ((gates_of(pools, console_database(job)) & GATE_PAUSED) == 0) {
-		console_fail(job, "55000", "resumed before everything was paused");
+		console_fail(job, SQLSTATE_NOT_IN_PREREQUISITE_STATE,
+			     "resumed before everything was paused");
 		return CONSOLE_DONE;
 	}
 	return job->n_left > 0 || console_n_servers(job) > 0 ? CONSOLE_AGAIN
@@ -136,11 +139,13 @@ static void console_resume_begin(struct console_job *job)
 	struct span database = console_database(job);
 	if (database.p != NULL &&
 	    (gates_of(pools, span_make(NULL, 0)) & GATE_PAUSED) != 0) {
-		console_fail(job, "55000", "all databases are paused: RESUME them all");
+		console_fail(job, SQLSTATE_NOT_IN_PREREQUISITE_STATE,
+			     "all databases are paused: RESUME them all");
 		return;
 	}
 	if (database.p != NULL && (gates_of(pools, database) & GATE_PAUSED) == 0) {
-		console_fail(job, "55000", "database %s is not paused", job->argument);
+		console_fail(job, SQLSTATE_NOT_IN_PREREQUISITE_STATE,
+			     "database %s is not paused", job->argument);
 		return;
 	}
 	console_gate(job, GATE_PAUSED, false);
@@ -254,7 +259,7 @@ static void console_kill_client_visit(struct console_job *job, struct worker *wo
 static enum console_outcome console_kill_client_finish(struct console_job *job)
 {
 	if (job->n_left == 0) {
-		console_fail(job, "42704", "client not found");
+		console_fail(job, SQLSTATE_UNDEFINED_OBJECT, "client not found");
 	}
 	return CONSOLE_DONE;
 }
@@ -265,7 +270,7 @@ static void console_reload_main(struct console_job *job)
 {
 	const struct console_env *env = &job->console->env;
 	if (!job->is_second_round && !env->reload(env->arg)) {
-		console_fail(job, "F0000",
+		console_fail(job, SQLSTATE_CONFIG_FILE_ERROR,
 			     "RELOAD failed, nothing was changed; the log says why");
 	}
 }
@@ -298,7 +303,7 @@ static void console_shutdown_draining(struct console_job *job)
 
 static void console_suspend_begin(struct console_job *job)
 {
-	console_fail(job, "0A000",
+	console_fail(job, SQLSTATE_FEATURE_NOT_SUPPORTED,
 		     "SUSPEND is not supported: sockets are not handed to another "
 		     "process; use PAUSE");
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/sqlstate.h"
 #include "console_pools_priv.h"
 #include "console_priv.h"
 #include "net/loop.h"
@@ -50,7 +51,8 @@ static void console_job_end(struct console_job *job)
 {
 	struct console_session *session = job->session;
 	if (job->is_cancelled && job->sqlstate == NULL) {
-		console_fail(job, "57014", "canceling statement due to user request");
+		console_fail(job, SQLSTATE_QUERY_CANCELED,
+			     "canceling statement due to user request");
 	}
 	if (session != NULL) {
 		session->job = NULL;
@@ -88,7 +90,7 @@ static void console_job_back(void *arg)
 			timer_start(session->timer, CONSOLE_AGAIN_MS, 0);
 			return;
 		}
-		console_fail(job, "53200", "out of memory");
+		console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	}
 	console_job_end(job);
 }

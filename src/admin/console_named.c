@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/sqlstate.h"
 #include "console_named_priv.h"
 #include "console_priv.h"
 #include "net/stream.h"
@@ -65,8 +66,8 @@ static struct console_named *console_name(struct console_session *session, uint8
 {
 	console_forget(session, console_find(session, kind, name));
 	if (session->n_named == CONSOLE_MAX_NAMED) {
-		console_error(session, "54000", "too many statements and portals",
-			      false);
+		console_error(session, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+			      "too many statements and portals", false);
 		return NULL;
 	}
 	struct console_named *named = calloc(1, sizeof(*named) + name.n);
@@ -95,8 +96,8 @@ bool console_parse(struct console_session *session, struct span body)
 		return false;
 	}
 	if (parse.name.n > 0 && console_find(session, 'S', parse.name) != NULL) {
-		console_error(session, "42P05", "prepared statement already exists",
-			      false);
+		console_error(session, SQLSTATE_DUPLICATE_STATEMENT,
+			      "prepared statement already exists", false);
 		return true;
 	}
 	if (!console_understand(session, parse.text, &text, &is_empty, false)) {
@@ -120,13 +121,13 @@ bool console_bind(struct console_session *session, struct span body)
 	const struct console_named *statement =
 	    console_find(session, 'S', bind.statement);
 	if (statement == NULL) {
-		console_error(session, "26000", "prepared statement does not exist",
-			      false);
+		console_error(session, SQLSTATE_UNKNOWN_STATEMENT,
+			      "prepared statement does not exist", false);
 		return true;
 	}
 	if (bind.n_values > 0) {
-		console_error(session, "08P01", "console commands have no parameters",
-			      false);
+		console_error(session, SQLSTATE_PROTOCOL_VIOLATION,
+			      "console commands have no parameters", false);
 		return true;
 	}
 	struct console_named *portal = console_name(session, 'P', bind.portal);
@@ -141,7 +142,7 @@ bool console_bind(struct console_session *session, struct span body)
 	if (!console_rows_formats(&portal->rows, bind.result_formats,
 				  bind.n_result_formats)) {
 		console_forget(session, portal);
-		console_error(session, "08P01",
+		console_error(session, SQLSTATE_PROTOCOL_VIOLATION,
 			      "bind message has another number of result formats than "
 			      "the command has columns",
 			      false);
@@ -160,7 +161,9 @@ bool console_describe(struct console_session *session, struct span body)
 	const struct console_named *named =
 	    console_find(session, target.kind, target.name);
 	if (named == NULL) {
-		console_error(session, target.kind == 'S' ? "26000" : "34000",
+		console_error(session,
+			      target.kind == 'S' ? SQLSTATE_UNKNOWN_STATEMENT
+						 : SQLSTATE_UNKNOWN_PORTAL,
 			      target.kind == 'S' ? "prepared statement does not exist"
 						 : "portal does not exist",
 			      false);
@@ -238,7 +241,8 @@ bool console_execute(struct console_session *session, struct span body)
 	}
 	struct console_named *portal = console_find(session, 'P', execute.portal);
 	if (portal == NULL) {
-		console_error(session, "34000", "portal does not exist", false);
+		console_error(session, SQLSTATE_UNKNOWN_PORTAL, "portal does not exist",
+			      false);
 		return true;
 	}
 	session->max_rows = execute.max_rows;

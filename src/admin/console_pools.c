@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/sqlstate.h"
 #include "console_pools_priv.h"
 #include "console_priv.h"
 #include "proxy/client.h"
@@ -148,20 +149,20 @@ void console_gather_pools(struct console_job *job, struct worker *worker)
 		job->pools = calloc(1, sizeof(*job->pools));
 	}
 	if (job->pools == NULL) {
-		console_fail(job, "53200", "out of memory");
+		console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 		return;
 	}
 	dlist_each (l, tmp, &worker->upstream.all) {
 		struct pool *pool = container_of(l, struct pool, link);
 		struct console_pool *to = console_pool_of(job->pools, pool->shared);
 		if (to == NULL) {
-			console_fail(job, "53200", "out of memory");
+			console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 			return;
 		}
 		console_add_pool(to, pool);
 	}
 	if (!console_gather_relays(job->pools, worker)) {
-		console_fail(job, "53200", "out of memory");
+		console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	}
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/config.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "cache/store.h"
 #include "console_pools_priv.h"
 #include "console_priv.h"
@@ -107,7 +108,7 @@ static enum console_outcome console_mem_finish(struct console_job *job)
 	struct metrics *sum = console_sum(job->console);
 	uint64_t n_servers = 0;
 	if (sum == NULL) {
-		console_fail(job, "53200", "out of memory");
+		console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 		return CONSOLE_DONE;
 	}
 	store_shared_collect(proxy->store, sum);
@@ -141,7 +142,7 @@ static void console_set_begin(struct console_job *job)
 	const struct config_option *option;
 	for (size_t i = 0; (option = config_option(i)) != NULL; i++) {
 		if (strcmp(config_option_name(option), job->argument) == 0) {
-			console_fail(job, "0A000",
+			console_fail(job, SQLSTATE_FEATURE_NOT_SUPPORTED,
 				     "settings are changed in the file, followed by "
 				     "RELOAD");
 			return;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/sqlstate.h"
 #include "cache/store.h"
 #include "console_priv.h"
 
@@ -189,7 +190,7 @@ static enum console_outcome console_stats_show(struct console_job *job, bool has
 	struct console_stats_view *view = malloc(sizeof(*view));
 	struct metrics *sum = console_sum(job->console);
 	if (view == NULL || sum == NULL) {
-		console_fail(job, "53200", "out of memory");
+		console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	} else {
 		console_stats_of(sum, view->totals);
 		console_averages(job->console, view->averages);
@@ -229,7 +230,7 @@ static enum console_outcome console_totals_finish(struct console_job *job)
 {
 	struct metrics *sum = console_sum(job->console);
 	if (sum == NULL) {
-		console_fail(job, "53200", "out of memory");
+		console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 		return CONSOLE_DONE;
 	}
 	uint64_t total[STAT_N] = { 0 };
@@ -257,7 +258,7 @@ static enum console_outcome console_cache_finish(struct console_job *job)
 	struct console_rows *rows = &job->rows;
 	struct metrics *sum = console_sum(job->console);
 	if (sum == NULL) {
-		console_fail(job, "53200", "out of memory");
+		console_fail(job, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 		return CONSOLE_DONE;
 	}
 	store_shared_collect(job->console->proxy->store, sum);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 
 /* clang-format off */
 #define IS_CLOSED   false

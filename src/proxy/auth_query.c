@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "proxy/auth_cache.h"
 #include "proxy/auth_source.h"
 #include "proxy/proxy.h"
@@ -198,7 +199,9 @@ static struct span flight_secret(struct auth_flight *flight)
  * database does not exist, or the name is no text in its encoding. */
 static bool flight_is_nobody(const struct auth_flight *flight)
 {
-	static const char *const sqlstates[] = { "3D000", "22021", "22P05" };
+	static const char *const sqlstates[] = { SQLSTATE_UNKNOWN_DATABASE,
+						 SQLSTATE_NOT_IN_REPERTOIRE,
+						 SQLSTATE_UNTRANSLATABLE_CHARACTER };
 	const char *sqlstate = asker_sqlstate(flight->line->asker);
 	for (size_t i = 0; i < ARRAY_LEN(sqlstates); i++) {
 		if (strcmp(sqlstate, sqlstates[i]) == 0) {

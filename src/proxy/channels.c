@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sqlstate.h"
 #include "net/loop.h"
 #include "proxy/client.h"
 #include "proxy/client_listen.h"
@@ -152,7 +153,7 @@ struct post {
 	struct database *database;
 	enum post_kind kind;
 	uint64_t round;
-	char sqlstate[6];
+	char sqlstate[SQLSTATE_SIZE];
 	char *text;	   /* owned, or NULL */
 	struct note *note; /* a reference, or NULL */
 	size_t n;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "proxy/client.h"
 #include "proxy/client_forward.h"
 #include "proxy/client_listen.h"
@@ -30,7 +31,7 @@ static size_t client_parse_refused(struct client *client, const struct frame *fr
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return 0;
 	}
-	client_fail_batch(client, "53200",
+	client_fail_batch(client, SQLSTATE_OUT_OF_MEMORY,
 			  "too many prepared statements of all clients");
 	return frame->size;
 }
@@ -105,7 +106,7 @@ static bool client_may_ask(struct client *client, const struct frame *frame,
 	*taken = frame->size;
 	if (!client->session_mode && name.n >= sizeof(ours) - 1 &&
 	    memcmp(name.p, ours, sizeof(ours) - 1) == 0) {
-		client_fail_batch(client, "26000",
+		client_fail_batch(client, SQLSTATE_UNKNOWN_STATEMENT,
 				  "prepared statement of this name does not exist");
 		return false;
 	}
@@ -152,7 +153,8 @@ static size_t client_bind_known(struct client *client, const struct frame *frame
 				   .bind = is_whole ? bind : NULL };
 	query_plan(client, &request);
 	if (client_forbids(client, request.plan)) {
-		client_fail_batch(client, "0A000", CLIENT_NO_BLOCKS);
+		client_fail_batch(client, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				  CLIENT_NO_BLOCKS);
 		return frame->size;
 	}
 	if (!client_has_server(client, frame->size, &taken)) {

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "proxy/client.h"
 #include "proxy/client_send.h"
 #include "proxy/client_steps.h"
@@ -177,7 +178,8 @@ bool client_too_many_names(struct client *client, struct span name)
 	if (!names_are_full(&client->session.names, name)) {
 		return false;
 	}
-	client_fail_batch(client, "53400", "too many prepared statements");
+	client_fail_batch(client, SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED,
+			  "too many prepared statements");
 	return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "cache/entry.h"
 #include "proxy/client.h"
 #include "proxy/client_forward.h"
@@ -60,7 +61,7 @@ static size_t client_large_parse(struct client *client, struct span in,
 		return client_pass_rest(client, in, frame, 0, true);
 	}
 	if (name.n > 0 && names_find(&session->names, name) != NULL) {
-		client_fail_batch(client, "42P05",
+		client_fail_batch(client, SQLSTATE_DUPLICATE_STATEMENT,
 				  "prepared statement of this name already exists");
 		return client_pass_rest(client, in, frame, 0, true);
 	}
@@ -87,7 +88,8 @@ static size_t client_large_bind_unknown(struct client *client, struct span in,
 	struct server *server = client->server;
 	if (server == NULL ||
 	    ((client->session.pins & (PIN_PREPARE | PIN_LARGE)) == 0)) {
-		client_fail_batch(client, "26000", "prepared statement does not exist");
+		client_fail_batch(client, SQLSTATE_UNKNOWN_STATEMENT,
+				  "prepared statement does not exist");
 		return client_pass_rest(client, in, frame, 0, true);
 	}
 	session_sent_unknown(&client->session);
@@ -156,6 +158,7 @@ size_t client_large_extended(struct client *client, struct span in,
 	if (frame->type == 'P') {
 		return client_large_parse(client, in, frame);
 	}
-	client_fail_batch(client, "54000", "message is larger than client_hold_max");
+	client_fail_batch(client, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+			  "message is larger than client_hold_max");
 	return client_pass_rest(client, in, frame, 0, true);
 }

@@ -8,6 +8,7 @@
 
 #include "base/config.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "proxy/channels.h"
 #include "proxy/client.h"
 #include "proxy/client_send.h"
@@ -70,7 +71,7 @@ static struct listen *client_listen_add(struct client *client, struct span name,
 {
 	struct listens *listens = &client->listens;
 	if (listens->n >= client->worker->config->max_client_channels) {
-		listen_error(error, "53400",
+		listen_error(error, SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED,
 			     "too many channels to listen to (max_client_channels)");
 		return NULL;
 	}
@@ -81,7 +82,7 @@ static struct listen *client_listen_add(struct client *client, struct span name,
 		channel_unuse(client->worker, channel);
 	}
 	if (listen == NULL) {
-		listen_error(error, "53200", "out of memory");
+		listen_error(error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	}
 	return listen;
 }
@@ -234,7 +235,8 @@ bool client_listen_done(struct client *client, struct owed *head, struct span ta
 	} else if (plan != NULL && plan->kind == PLAN_COMMIT) {
 		listens_rollback(&client->listens);
 	} else if (plan != NULL && !client_listen_follow(client, plan, tag)) {
-		client_close_text(client, CLIENT_CLOSE_OUT_OF_MEMORY, "54000",
+		client_close_text(client, CLIENT_CLOSE_OUT_OF_MEMORY,
+				  SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
 				  "too many LISTEN and SAVEPOINT in one transaction");
 		return false;
 	}

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "proxy/client.h"
 #include "proxy/client_find.h"
 #include "proxy/client_sequences.h"
@@ -115,34 +116,40 @@ void client_wait_expired(struct client *client)
 	struct pool_error error;
 	pool_leave(client->pool, &client->waiter);
 	if (!pool_last_error(client->pool, &error)) {
-		snprintf(error.sqlstate, sizeof(error.sqlstate), "53300");
+		snprintf(error.sqlstate, sizeof(error.sqlstate), "%s",
+			 SQLSTATE_TOO_MANY_CONNECTIONS);
 		snprintf(error.message, sizeof(error.message),
 			 "query_wait_timeout: no server connection became free");
 	}
 	client->waiter.granted(&client->waiter, NULL, &error);
 }
 
-static const struct pool_error client_cancelled = {
-	"57014", "canceling statement due to user request"
-};
+static struct pool_error client_cancelled(void)
+{
+	struct pool_error error = { .message =
+					"canceling statement due to user request" };
+	memcpy(error.sqlstate, SQLSTATE_QUERY_CANCELED, SQLSTATE_SIZE);
+	return error;
+}
 
 void client_wait_cancelled(struct client *client)
 {
+	struct pool_error error = client_cancelled();
 	pool_leave(client->pool, &client->waiter);
-	client_granted(&client->waiter, NULL, &client_cancelled);
+	client_granted(&client->waiter, NULL, &error);
 }
 
 void client_lookup_cancelled(struct client *client)
 {
 	client_find_cancel(client);
-	client->wait_error = client_cancelled;
+	client->wait_error = client_cancelled();
 	client_move(client, client->server ? CLIENT_BOUND : CLIENT_IDLE);
 	stream_resume(&client->stream);
 }
 
 void client_cancel_next(struct client *client)
 {
-	client->wait_error = client_cancelled;
+	client->wait_error = client_cancelled();
 }
 
 /* Items */

@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "cache/entry.h"
 #include "proxy/client.h"
 #include "proxy/client_extended.h"
@@ -230,7 +231,8 @@ static size_t client_query(struct client *client, struct span in,
 		query_plan(client, &request);
 	}
 	if (client_forbids(client, request.plan)) {
-		client_refuse_query(client, "0A000", CLIENT_NO_BLOCKS);
+		client_refuse_query(client, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				    CLIENT_NO_BLOCKS);
 		return frame->size;
 	}
 	if ((client->server == NULL || client->server->owed.n == 0) &&

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "cache/entry.h"
 #include "proxy/client.h"
 #include "proxy/client_find.h"
@@ -119,7 +120,8 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 		query_plan(client, &request);
 	}
 	if (client_forbids(client, request.plan)) {
-		client_fail_batch(client, "0A000", CLIENT_NO_BLOCKS);
+		client_fail_batch(client, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				  CLIENT_NO_BLOCKS);
 		return unit->size;
 	}
 	size_t taken;

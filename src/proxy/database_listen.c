@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "database_priv.h"
 #include "proxy/channels.h"
 #include "proxy/proxy.h"
@@ -193,7 +194,8 @@ static void listen_take(struct database *database, const struct config *config,
 		return;
 	}
 	if (wanted == NULL && database->wanted.n >= config->max_database_channels) {
-		listen_refuse_want(database, want, "53400",
+		listen_refuse_want(database, want,
+				   SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED,
 				   "too many channels of this database"
 				   " (max_database_channels)");
 		return;
@@ -202,7 +204,8 @@ static void listen_take(struct database *database, const struct config *config,
 		wanted = wanted_new(database, name);
 	}
 	if (wanted == NULL) {
-		listen_refuse_want(database, want, "53200", "out of memory");
+		listen_refuse_want(database, want, SQLSTATE_OUT_OF_MEMORY,
+				   "out of memory");
 		return;
 	}
 	wanted->rounds[want->worker] = want->round;
@@ -310,7 +313,9 @@ static void listen_on_answer(void *arg, const char *error)
 		}
 	} else if (wanted->asks_on) {
 		const char *sqlstate = asker_sqlstate(database->ear);
-		wanted_refuse(wanted, sqlstate[0] != 0 ? sqlstate : "08006", error);
+		wanted_refuse(wanted,
+			      sqlstate[0] != 0 ? sqlstate : SQLSTATE_CONNECTION_FAILURE,
+			      error);
 	}
 	wanted_settle(wanted);
 	databases_wake(database->databases);
@@ -343,7 +348,8 @@ static void listen_ask(struct database *database, struct wanted *wanted)
 	if (wanted->is_asked) {
 		database->n_asked++;
 	} else if (wanted->asks_on) {
-		wanted_refuse(wanted, "08006", "the server cannot be asked");
+		wanted_refuse(wanted, SQLSTATE_CONNECTION_FAILURE,
+			      "the server cannot be asked");
 		wanted_settle(wanted);
 	}
 }

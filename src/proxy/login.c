@@ -194,8 +194,7 @@ static size_t login_take_startup(struct client *client, struct span in)
 	int bad = startup_parse(packet, &startup);
 	if (bad != 0) {
 		client_close_text(client, CLIENT_CLOSE_LOGIN_PROTOCOL,
-				  sqlstate_code(startup_error_sqlstate(bad)),
-				  startup_error_text(bad));
+				  startup_error_sqlstate(bad), startup_error_text(bad));
 		return 0;
 	}
 	size_t size = packet.n + 4;

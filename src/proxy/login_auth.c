@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/config.h"
+#include "base/sqlstate.h"
 #include "login_priv.h"
 #include "net/tls.h"
 #include "proxy/auth_cache.h"
@@ -107,7 +108,8 @@ void login_authenticate(struct client *client)
 		return;
 	}
 	if (login->method == LOGIN_PASSWORD && !login_is_private(client)) {
-		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "28000",
+		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED,
+				  SQLSTATE_INVALID_AUTHORIZATION,
 				  "passwords in clear text are taken over TLS and Unix "
 				  "sockets only");
 		return;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "base/sqlstate.h"
 #include "login_priv.h"
 #include "net/tls.h"
 #include "proxy/client.h"
@@ -54,7 +55,8 @@ static void login_hba_refuse(struct client *client, const char *before,
 	snprintf(text, sizeof(text),
 		 "%s for host \"%s\", user \"%.63s\", database \"%.63s\", %s", before,
 		 host, login->user, login->database, encryption);
-	client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "28000", text);
+	client_close_text(client, CLIENT_CLOSE_AUTH_FAILED,
+			  SQLSTATE_INVALID_AUTHORIZATION, text);
 }
 
 const struct hba_verdict *login_hba(struct client *client)
@@ -106,7 +108,8 @@ bool login_check_cert(struct client *client, const struct hba_verdict *verdict)
 		return true;
 	}
 	if (!stream_peer_is_verified(&client->stream)) {
-		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "28000",
+		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED,
+				  SQLSTATE_INVALID_AUTHORIZATION,
 				  "connection requires a valid client certificate");
 		return false;
 	}
@@ -116,7 +119,8 @@ bool login_check_cert(struct client *client, const struct hba_verdict *verdict)
 		snprintf(text, sizeof(text),
 			 "certificate authentication failed for user \"%.63s\"",
 			 client->login->user);
-		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "28000", text);
+		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED,
+				  SQLSTATE_INVALID_AUTHORIZATION, text);
 		return false;
 	}
 	return true;

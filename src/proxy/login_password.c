@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/sqlstate.h"
 #include "login_priv.h"
 #include "proxy/client.h"
 #include "proxy/users.h"
@@ -54,8 +55,8 @@ static bool login_set_md5(struct client *client, const struct user *user)
 	login->is_mock = user == NULL || !user->has_md5;
 	const uint8_t *secret = login->is_mock ? nobody : user->md5;
 	if (md5_password_answer(secret, login->salt, login->md5) != 0) {
-		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "58000",
-				  "the crypto library failed");
+		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED,
+				  SQLSTATE_SYSTEM_ERROR, "the crypto library failed");
 		return false;
 	}
 	return true;
@@ -72,8 +73,8 @@ void login_begin_md5(struct client *client, const struct user *user)
 {
 	uint8_t *salt = client->login->salt;
 	if (RAND_bytes(salt, sizeof(client->login->salt)) != 1) {
-		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "58000",
-				  "the crypto library failed");
+		client_close_text(client, CLIENT_CLOSE_AUTH_FAILED,
+				  SQLSTATE_SYSTEM_ERROR, "the crypto library failed");
 	} else if (login_set_md5(client, user)) {
 		login_ask(client, LOGIN_ASKED_MD5, salt);
 	}

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/sqlstate.h"
 #include "login_priv.h"
 #include "proxy/client.h"
 #include "proxy/users.h"
@@ -50,7 +51,8 @@ static void login_peer_refuse(struct client *client)
 	char text[160];
 	snprintf(text, sizeof(text), "Peer authentication failed for user \"%.63s\"",
 		 client->login->user);
-	client_close_text(client, CLIENT_CLOSE_AUTH_FAILED, "28000", text);
+	client_close_text(client, CLIENT_CLOSE_AUTH_FAILED,
+			  SQLSTATE_INVALID_AUTHORIZATION, text);
 }
 
 static void login_peer_known(void *arg)

@@ -67,7 +67,7 @@ void login_take_scram(struct client *client, struct span body)
 		login_denied(client);
 	} else if (r != 0) {
 		client_close_text(client, CLIENT_CLOSE_LOGIN_PROTOCOL,
-				  r > 0 ? sqlstate_code(scram_error_sqlstate(r)) : NULL,
+				  r > 0 ? scram_error_sqlstate(r) : NULL,
 				  r > 0 ? scram_error_text(r) : NULL);
 	} else if (!is_first) {
 		login_accepted(client);

@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "cache/entry.h"
 #include "proxy/client.h"
 #include "proxy/database.h"
@@ -497,7 +498,7 @@ void query_note_reload(struct worker *worker, const struct query *query)
 	/* in the middle of a statement that fails it has been done all the same, but
 	 * not by who may not do it */
 	if (query->plan != NULL && query->plan->reloads &&
-	    strcmp(query->sqlstate, "42501") != 0) {
+	    strcmp(query->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE) != 0) {
 		databases_reloading(worker->proxy->databases);
 	}
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/sqlstate.h"
 #include "net/stream.h"
 #include "wire/writer.h"
 
@@ -117,5 +118,5 @@ void replies_error(struct buf *out, const char *severity, const char *sqlstate,
 
 void replies_notice(struct buf *out, const char *text)
 {
-	replies_report(out, 'N', "NOTICE", "00000", text);
+	replies_report(out, 'N', "NOTICE", SQLSTATE_SUCCESS, text);
 }

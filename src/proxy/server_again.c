@@ -4,6 +4,7 @@
 #include "proxy/server_again.h"
 
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "proxy/client.h"
 #include "proxy/client_send.h"
 #include "proxy/worker.h"
@@ -90,9 +91,9 @@ static bool server_again_is_cause(const struct frame *frame)
 {
 	struct message_error error;
 	return frame->complete && message_read_error(frame->body, &error) == 0 &&
-	       ((span_eq_str(error.sqlstate, "0A000") &&
+	       ((span_eq_str(error.sqlstate, SQLSTATE_FEATURE_NOT_SUPPORTED) &&
 		 span_eq_str(error.routine, "RevalidateCachedQuery")) ||
-		(span_eq_str(error.sqlstate, "26000") &&
+		(span_eq_str(error.sqlstate, SQLSTATE_UNKNOWN_STATEMENT) &&
 		 span_eq_str(error.routine, "FetchPreparedStatement")));
 }
 

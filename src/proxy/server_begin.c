@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/sqlstate.h"
 #include "proxy/database.h"
 #include "proxy/proxy.h"
 #include "proxy/server_reset.h"
@@ -82,10 +83,13 @@ static void begin_unfit(struct server *server, const char *sqlstate, const char 
 
 void server_connect_query_failed(struct server *server, const struct frame *frame)
 {
-	char sqlstate[6];
+	char sqlstate[SQLSTATE_SIZE];
 	char text[256];
 	server_read_error(frame, "connect_query failed", sqlstate, text, sizeof(text));
-	begin_unfit(server, strlen(sqlstate) == 5 ? sqlstate : "XX000", text);
+	begin_unfit(server,
+		    strlen(sqlstate) == SQLSTATE_LEN ? sqlstate
+						     : SQLSTATE_INTERNAL_ERROR,
+		    text);
 }
 
 bool server_connect_query_done(struct server *server, char status)
@@ -93,7 +97,8 @@ bool server_connect_query_done(struct server *server, char status)
 	if (status == 'I') {
 		return true;
 	}
-	begin_unfit(server, "25001", "connect_query left a transaction open");
+	begin_unfit(server, SQLSTATE_ACTIVE_TRANSACTION,
+		    "connect_query left a transaction open");
 	return false;
 }
 
@@ -183,7 +188,7 @@ void server_probe_done(struct server *server, bool failed)
 	if (server->begins_temp) {
 		/* names would mean other relations than those of the catalogue */
 		begin_unfit(
-		    server, "0A000",
+		    server, SQLSTATE_FEATURE_NOT_SUPPORTED,
 		    "connect_query makes temporary objects: set cache = off for "
 		    "the database");
 		return;

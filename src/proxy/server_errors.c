@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/sqlstate.h"
 #include "proxy/client.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
@@ -17,7 +18,8 @@
 #include "wire/messages.h"
 #include "wire/writer.h"
 
-static void server_read_sqlstate(const struct message_error *error, char sqlstate[6])
+static void server_read_sqlstate(const struct message_error *error,
+				 char sqlstate[SQLSTATE_SIZE])
 {
 	snprintf(sqlstate, 6, "%.*s",
 		 (int)(error->sqlstate.n < 5 ? error->sqlstate.n : 5),
@@ -38,13 +40,13 @@ static void server_record_error(struct server *server, struct owed *head,
 		server_read_sqlstate(&error, head->query->sqlstate);
 		if (head->query->sqlstate[0] == 0) {
 			snprintf(head->query->sqlstate, sizeof(head->query->sqlstate),
-				 "XX000");
+				 "%s", SQLSTATE_INTERNAL_ERROR);
 		}
 	}
 }
 
-void server_read_error(const struct frame *frame, const char *doing, char sqlstate[6],
-		       char *text, size_t size)
+void server_read_error(const struct frame *frame, const char *doing,
+		       char sqlstate[SQLSTATE_SIZE], char *text, size_t size)
 {
 	struct message_error error = { 0 };
 	if (!frame->complete || message_read_error(frame->body, &error) != 0) {
@@ -63,7 +65,7 @@ static enum verdict server_settings_failed(struct server *server,
 					   const struct frame *frame, bool fatal)
 {
 	struct client *client = server->client;
-	char sqlstate[6];
+	char sqlstate[SQLSTATE_SIZE];
 	char text[320];
 	server_read_error(frame, "cannot set the session's parameters", sqlstate, text,
 			  sizeof(text));
@@ -87,9 +89,9 @@ static enum verdict server_pass_error(struct walk *walk, const struct frame *fra
 	struct message_error error;
 	if (client == NULL || client->session_mode || !frame->complete ||
 	    message_read_error(frame->body, &error) != 0 ||
-	    !(span_eq_str(error.sqlstate, "26000") ||
-	      span_eq_str(error.sqlstate, "08P01") ||
-	      span_eq_str(error.sqlstate, "42P05"))) {
+	    !(span_eq_str(error.sqlstate, SQLSTATE_UNKNOWN_STATEMENT) ||
+	      span_eq_str(error.sqlstate, SQLSTATE_PROTOCOL_VIOLATION) ||
+	      span_eq_str(error.sqlstate, SQLSTATE_DUPLICATE_STATEMENT))) {
 		return PASS;
 	}
 	/* each of our names has more than ten bytes */

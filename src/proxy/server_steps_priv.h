@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/span.h"
+#include "base/sqlstate.h"
 
 struct frame;
 struct owed;
@@ -46,8 +47,8 @@ void server_send_replies(struct walk *walk, size_t frame_size);
 enum verdict server_on_error(struct walk *walk, const struct frame *frame);
 /* What an ErrorResponse says: its code, "" when there is none, and "DOING: message" in
  * TEXT (size bytes, cut off). */
-void server_read_error(const struct frame *frame, const char *doing, char sqlstate[6],
-		       char *text, size_t size);
+void server_read_error(const struct frame *frame, const char *doing,
+		       char sqlstate[SQLSTATE_SIZE], char *text, size_t size);
 
 /* server_ready.c: ReadyForQuery, and what ends a statement (CommandComplete,
  * EmptyQueryResponse, PortalSuspended). */

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/dlist.h"
+#include "base/sqlstate.h"
 #include "net/loop.h"
 #include "net/timer.h"
 #include "net/tls.h"
@@ -57,7 +58,7 @@ struct question {
 	bool is_again; /* it is asked for the second time */
 	bool has_error;
 	char error[ASKER_ERROR_MAX];
-	char sqlstate[6]; /* of the error; "": none known */
+	char sqlstate[SQLSTATE_SIZE]; /* of the error; "": none known */
 };
 
 struct asker {
@@ -74,10 +75,10 @@ struct asker {
 	struct dlist questions;	      /* the first is under way in BUSY; owned */
 	size_t n_questions;
 	uint64_t n_sessions;
-	uint64_t backoff_ms;  /* 0: the last connection was fine */
-	uint64_t next_try_ms; /* clock_now_ms() */
-	char sqlstate[6];     /* of the last error; "": none known */
-	asker_heard_fn heard; /* of notifications; NULL: nobody asks for them */
+	uint64_t backoff_ms;	      /* 0: the last connection was fine */
+	uint64_t next_try_ms;	      /* clock_now_ms() */
+	char sqlstate[SQLSTATE_SIZE]; /* of the last error; "": none known */
+	asker_heard_fn heard;	      /* of notifications; NULL: nobody asks for them */
 	asker_lost_fn lost;
 	void *listen_arg;
 	struct loop_task free_task;

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/config_value.h"
+#include "base/sqlstate.h"
 #include "net/loop.h"
 #include "net/resolve.h"
 #include "net/timer.h"
@@ -91,7 +92,7 @@ static void connect_fail(struct connect *c)
 static void connect_succeed(struct connect *c)
 {
 	if (PQsslInUse(c->conn) && PQsslStruct(c->conn, "OpenSSL") == NULL) {
-		failure_set(&c->failure, "tls", "08006",
+		failure_set(&c->failure, "tls", SQLSTATE_CONNECTION_FAILURE,
 			    "libpq does not use OpenSSL for TLS");
 		connect_fail(c);
 		return;
@@ -99,7 +100,8 @@ static void connect_succeed(struct connect *c)
 	struct server_socket *socket = server_socket_new(c->conn, c->host_at);
 	if (socket == NULL || PQsetnonblocking(c->conn, 1) != 0) {
 		free(socket);
-		failure_set(&c->failure, "fatal", "53200", "out of memory");
+		failure_set(&c->failure, "fatal", SQLSTATE_OUT_OF_MEMORY,
+			    "out of memory");
 		connect_fail(c);
 		return;
 	}
@@ -184,7 +186,7 @@ static void connect_wait(struct connect *c, int events)
 	require(c->watch == NULL);
 	int err = watch_new(c->loop, PQsocket(c->conn), connect_on_watch, c, &c->watch);
 	if (err < 0) {
-		failure_set(&c->failure, "fatal", "08006",
+		failure_set(&c->failure, "fatal", SQLSTATE_CONNECTION_FAILURE,
 			    "cannot watch the socket: %s", strerror(-err));
 		connect_fail(c);
 		return;
@@ -216,7 +218,8 @@ static void connect_try_next(struct connect *c)
 	bool is_path = address[0] == '/' || address[0] == '@';
 	c->conn = connect_begin(c, is_path ? NULL : address);
 	if (c->conn == NULL) {
-		failure_set(&c->failure, "fatal", "53200", "out of memory");
+		failure_set(&c->failure, "fatal", SQLSTATE_OUT_OF_MEMORY,
+			    "out of memory");
 		connect_fail(c);
 	} else if (PQstatus(c->conn) == CONNECTION_BAD) {
 		failure_read(&c->failure, PQerrorMessage(c->conn));
@@ -263,7 +266,7 @@ static void connect_on_timer(void *arg)
 	if (c->resolve != NULL) {
 		resolve_cancel(steal(&c->resolve));
 	}
-	failure_set(&c->failure, "timeout", "08001",
+	failure_set(&c->failure, "timeout", SQLSTATE_CANNOT_CONNECT,
 		    "timeout expired while %s the server", doing);
 	connect_try_next(c);
 }
@@ -273,7 +276,7 @@ static void connect_on_resolved(void *arg, const char *addresses, const char *er
 	struct connect *c = arg;
 	c->resolve = NULL;
 	if (addresses == NULL) {
-		failure_set(&c->failure, "dns", "08001",
+		failure_set(&c->failure, "dns", SQLSTATE_CANNOT_CONNECT,
 			    "cannot look up the server's name \"%s\": %s", c->host,
 			    error);
 		connect_next_host(c);
@@ -282,7 +285,8 @@ static void connect_on_resolved(void *arg, const char *addresses, const char *er
 	free(c->addresses);
 	c->addresses = strdup(addresses);
 	if (c->addresses == NULL) {
-		failure_set(&c->failure, "fatal", "53200", "out of memory");
+		failure_set(&c->failure, "fatal", SQLSTATE_OUT_OF_MEMORY,
+			    "out of memory");
 		connect_fail(c);
 		return;
 	}
@@ -336,7 +340,8 @@ static void connect_next_host(struct connect *c)
 	size_t n = config_list_count(c->options.host);
 	int err = connect_begin_host(c, (c->host_at + 1) % n);
 	if (err < 0) {
-		failure_set(&c->failure, "fatal", "53200", "%s", strerror(-err));
+		failure_set(&c->failure, "fatal", SQLSTATE_OUT_OF_MEMORY, "%s",
+			    strerror(-err));
 		connect_fail(c);
 		return;
 	}

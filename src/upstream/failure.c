@@ -8,10 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SQLSTATE_LEN		    5
-#define SQLSTATE_CANNOT_CONNECT	    "08001"
-#define SQLSTATE_CONNECTION_FAILURE "08006"
-#define SQLSTATE_STARTING_UP	    "57P03"
+#include "base/sqlstate.h"
 
 /* What libpq says when no server has spoken; the first match counts. */
 static const struct {
@@ -25,11 +22,11 @@ static const struct {
 	{ "certificate", "tls", SQLSTATE_CONNECTION_FAILURE },
 	{ "SSL", "tls", SQLSTATE_CONNECTION_FAILURE },
 	{ "sslmode", "tls", SQLSTATE_CONNECTION_FAILURE },
-	{ "password", "auth", "28000" },
-	{ "authentication", "auth", "28000" },
-	{ "SCRAM", "auth", "28000" },
-	{ "SASL", "auth", "28000" },
-	{ "channel binding", "auth", "28000" },
+	{ "password", "auth", SQLSTATE_INVALID_AUTHORIZATION },
+	{ "authentication", "auth", SQLSTATE_INVALID_AUTHORIZATION },
+	{ "SCRAM", "auth", SQLSTATE_INVALID_AUTHORIZATION },
+	{ "SASL", "auth", SQLSTATE_INVALID_AUTHORIZATION },
+	{ "channel binding", "auth", SQLSTATE_INVALID_AUTHORIZATION },
 };
 
 static bool failure_is_sqlstate(const char *s)
@@ -81,7 +78,7 @@ static void failure_set_code(struct failure *failure, const char *reason,
 static void failure_read_words(struct failure *failure, const char *text)
 {
 	if (strstr(text, FAILURE_NO_PASSWORD) != NULL) {
-		failure_set_code(failure, "auth", "28000");
+		failure_set_code(failure, "auth", SQLSTATE_INVALID_AUTHORIZATION);
 		failure_copy_line(failure, FAILURE_NO_PASSWORD_TEXT);
 		return;
 	}
@@ -126,5 +123,5 @@ bool failure_is_of_address(const struct failure *failure)
 {
 	return strcmp(failure->reason, "refused") == 0 ||
 	       strcmp(failure->reason, "timeout") == 0 ||
-	       strcmp(failure->sqlstate, SQLSTATE_STARTING_UP) == 0;
+	       strcmp(failure->sqlstate, SQLSTATE_CANNOT_CONNECT_NOW) == 0;
 }

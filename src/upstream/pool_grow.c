@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/sqlstate.h"
 #include "pool_priv.h"
 #include "upstream/connect.h"
 #include "upstream/pool.h"
@@ -25,10 +26,11 @@
  * wait limit. */
 static bool pool_is_refused(const struct pool *pool, const struct pool_error *error)
 {
-	bool is_final = strncmp(error->sqlstate, "28", 2) == 0 ||
-			strcmp(error->sqlstate, "3D000") == 0 ||
-			strcmp(error->sqlstate, "22023") == 0 ||
-			strncmp(error->sqlstate, "42", 2) == 0;
+	bool is_final =
+	    strncmp(error->sqlstate, "28", 2) == 0 ||
+	    strcmp(error->sqlstate, SQLSTATE_UNKNOWN_DATABASE) == 0 ||
+	    strcmp(error->sqlstate, SQLSTATE_INVALID_PARAMETER_VALUE) == 0 ||
+	    strncmp(error->sqlstate, "42", 2) == 0;
 	return is_final && atomic_load(&pool->shared->n_servers) == 0;
 }
 
@@ -90,7 +92,7 @@ void pool_unproven(struct pool *pool)
 {
 	static const struct connect_error error = {
 		.reason = "fatal",
-		.sqlstate = "08006",
+		.sqlstate = SQLSTATE_CONNECTION_FAILURE,
 		.message = "the connection was lost right after the login",
 	};
 	pool_connect_failed(pool, &error);

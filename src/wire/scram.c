@@ -11,6 +11,7 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 
+#include "base/sqlstate.h"
 #include "wire/base64.h"
 
 #define SCRAM_BINDING_TYPE "p=tls-server-end-point"
@@ -352,7 +353,7 @@ int scram_client_final(struct scram *scram, struct span message,
 }
 
 static const struct scram_error_row {
-	enum sqlstate sqlstate;
+	const char *sqlstate;
 	const char *text;
 } scram_errors[] = {
 	/* clang-format off */
@@ -374,7 +375,7 @@ static const struct scram_error_row {
 	/* clang-format on */
 };
 
-enum sqlstate scram_error_sqlstate(int error)
+const char *scram_error_sqlstate(int error)
 {
 	require(error > 0 && error <= SCRAM_E_LAST);
 	return scram_errors[error].sqlstate;

@@ -3,6 +3,7 @@
 
 #include "wire/startup.h"
 
+#include "base/sqlstate.h"
 #include "wire/reader.h"
 
 /* The codes that stand where a version would. */
@@ -152,7 +153,7 @@ struct span startup_param(const struct startup *startup, const char *name)
 }
 
 static const struct startup_error_row {
-	enum sqlstate sqlstate;
+	const char *sqlstate;
 	const char *text;
 } startup_errors[] = {
 	/* clang-format off */
@@ -175,7 +176,7 @@ static const struct startup_error_row {
 	/* clang-format on */
 };
 
-enum sqlstate startup_error_sqlstate(int error)
+const char *startup_error_sqlstate(int error)
 {
 	require(error > 0 && error <= STARTUP_E_LAST);
 	return startup_errors[error].sqlstate;

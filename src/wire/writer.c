@@ -57,7 +57,7 @@ static void writer_fields(struct buf *buf, uint8_t type,
 	size_t start = writer_begin(buf, type);
 	writer_field(buf, 'S', notice->severity);
 	writer_field(buf, 'V', notice->severity);
-	writer_field(buf, 'C', sqlstate_code(notice->sqlstate));
+	writer_field(buf, 'C', notice->sqlstate);
 	writer_field(buf, 'M', notice->message);
 	writer_field(buf, 'D', notice->detail);
 	writer_field(buf, 'H', notice->hint);

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 
+#include "base/sqlstate.h"
 #include "wire/frame.h"
 #include "wire/startup.h"
 
@@ -175,10 +176,8 @@ Test(wire_startup, every_error_has_words)
 {
 	for (int e = STARTUP_E_MALFORMED; e <= STARTUP_E_LAST; e++) {
 		cr_assert(strlen(startup_error_text(e)) > 10);
-		cr_assert_neq(startup_error_sqlstate(e), SQLSTATE_SUCCESS);
+		cr_assert_str_neq(startup_error_sqlstate(e), SQLSTATE_SUCCESS);
 	}
-	cr_assert_str_eq(sqlstate_code(startup_error_sqlstate(STARTUP_E_MALFORMED)),
-			 "08P01");
-	cr_assert_str_eq(sqlstate_code(startup_error_sqlstate(STARTUP_E_NO_USER)),
-			 "28000");
+	cr_assert_str_eq(startup_error_sqlstate(STARTUP_E_MALFORMED), "08P01");
+	cr_assert_str_eq(startup_error_sqlstate(STARTUP_E_NO_USER), "28000");
 }

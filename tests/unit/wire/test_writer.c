@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "base/sqlstate.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
 #include "wire/writer.h"
