@@ -45,6 +45,14 @@ uint8_t *loop_scratch(struct loop *loop, size_t *size_out);
 /* Whatever the owner hangs on the loop (the worker). */
 void loop_set_owner(struct loop *loop, void *owner);
 void *loop_owner(struct loop *loop);
+/* When the event began that the loop is dealing with (the bytes that came on a socket,
+ * say), as clock_now_ns(), read once for all who ask; outside an event, now.  A reading
+ * is a tenth of what a passing query costs us, and it asks for the time six times.  Not
+ * to be compared with a clock_now_ns() of the same event, which is later. */
+uint64_t loop_event_ns(struct loop *loop);
+/* For who deals with events: one begins, or ends.  They do not nest. */
+void loop_event_begin(struct loop *loop);
+void loop_event_end(struct loop *loop);
 /* Turns of the loop since it began, for the metrics; from any thread. */
 uint64_t loop_iterations(const struct loop *loop);
 /* The longest turn (from waking up to sleeping again) since the last call,

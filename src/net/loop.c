@@ -48,6 +48,8 @@ struct loop {
 	uint8_t *scratch; /* owned */
 	size_t scratch_size;
 	void *owner;
+	bool in_event;
+	uint64_t event_ns; /* 0: the clock was not read yet */
 	uint64_t awake_ms; /* uv_now() when epoll_wait() returned; 0 before that */
 	_Atomic uint64_t slowest_ms; /* longest turn since it was last asked */
 	_Atomic uint64_t n_turns;
@@ -284,6 +286,28 @@ void loop_set_owner(struct loop *loop, void *owner)
 void *loop_owner(struct loop *loop)
 {
 	return loop->owner;
+}
+
+uint64_t loop_event_ns(struct loop *loop)
+{
+	if (!loop->in_event) {
+		return clock_now_ns();
+	}
+	if (loop->event_ns == 0) {
+		loop->event_ns = clock_now_ns();
+	}
+	return loop->event_ns;
+}
+
+void loop_event_begin(struct loop *loop)
+{
+	loop->in_event = true;
+	loop->event_ns = 0;
+}
+
+void loop_event_end(struct loop *loop)
+{
+	loop->in_event = false;
 }
 
 uint64_t loop_iterations(const struct loop *loop)

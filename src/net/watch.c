@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#include "base/clock.h"
 #include "net/loop.h"
 
 _Static_assert(WATCH_READ == UV_READABLE && WATCH_WRITE == UV_WRITABLE &&
@@ -16,6 +15,7 @@ _Static_assert(WATCH_READ == UV_READABLE && WATCH_WRITE == UV_WRITABLE &&
 
 struct watch {
 	uv_poll_t poll;
+	struct loop *loop;
 	watch_fn fn;
 	void *arg;
 	int events; /* the interest libuv knows */
@@ -28,6 +28,7 @@ int watch_new(struct loop *loop, int fd, watch_fn fn, void *arg, struct watch **
 	if (watch == NULL) {
 		return -ENOMEM;
 	}
+	watch->loop = loop;
 	watch->fn = fn;
 	watch->arg = arg;
 	int err = uv_poll_init(loop_uv(loop), &watch->poll, fd);
@@ -49,9 +50,10 @@ static void watch_on_poll(uv_poll_t *poll, int status, int events)
 		events = watch->events;
 		watch->events = 0;
 	}
-	clock_event_begin();
+	struct loop *loop = watch->loop; /* who is called may close the watch */
+	loop_event_begin(loop);
 	watch->fn(watch->arg, events, status);
-	clock_event_end();
+	loop_event_end(loop);
 }
 
 void watch_set(struct watch *watch, int events)

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/sqlstate.h"
+#include "net/loop.h"
 #include "proxy/client.h"
 #include "proxy/client_find.h"
 #include "proxy/client_sequences.h"
@@ -221,7 +221,8 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 		.kind = kind, .flags = flags, .query = query, .commit = commit
 	};
 	if (server->owed.n == 0) {
-		server->query_sent_ns = query ? query->start_ns : clock_event_ns();
+		server->query_sent_ns =
+		    query ? query->start_ns : loop_event_ns(client->worker->loop);
 		if (client->session.tx_status == 'I' && !server->unsynced) {
 			client->tx_since_ns = server->query_sent_ns;
 		}

@@ -23,11 +23,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
 #include "base/sqlstate.h"
 #include "cache/entry.h"
+#include "net/loop.h"
 #include "proxy/client.h"
 #include "proxy/client_extended.h"
 #include "proxy/client_find.h"
@@ -206,7 +206,7 @@ static size_t client_query(struct client *client, struct span in,
 				  "invalid message format");
 		return 0;
 	}
-	uint64_t start = clock_event_ns();
+	uint64_t start = loop_event_ns(client->worker->loop);
 	enum found found = FOUND_MISS;
 	if (client->server == NULL || client->server->owed.n == 0) {
 		found = client_find(client, &request, &entry, &fill, &route);

@@ -3,11 +3,11 @@
 
 #include "proxy/client_unit.h"
 
-#include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
 #include "base/sqlstate.h"
 #include "cache/entry.h"
+#include "net/loop.h"
 #include "proxy/client.h"
 #include "proxy/client_find.h"
 #include "proxy/client_forward.h"
@@ -99,7 +99,7 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 	struct store_fill fill;
 	struct entry *entry;
 	uint8_t route;
-	uint64_t start = clock_event_ns();
+	uint64_t start = loop_event_ns(client->worker->loop);
 	enum found found = client_find(client, &request, &entry, &fill, &route);
 	if (found == FOUND_WAITS) {
 		return 0;

@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "base/sqlstate.h"
 #include "cache/entry.h"
+#include "net/loop.h"
 #include "proxy/client.h"
 #include "proxy/database.h"
 #include "proxy/proxy.h"
@@ -240,7 +241,8 @@ struct entry *query_lookup(struct client *client, struct request *request,
 		*reason = query_plan_bypass(request); /* a hint, perhaps */
 		return NULL;
 	}
-	struct entry *entry = store_get(worker->store, &worker->key, clock_event_ns());
+	struct entry *entry =
+	    store_get(worker->store, &worker->key, loop_event_ns(worker->loop));
 	if (entry != NULL) {
 		return entry;
 	}
@@ -398,7 +400,7 @@ struct query *query_new(struct client *client, const struct request *request,
 	}
 	*query = (struct query){ 0 };
 	query->plan = request->plan ? plan_ref(request->plan) : NULL;
-	query->start_ns = query->sent_ns = clock_event_ns();
+	query->start_ns = query->sent_ns = loop_event_ns(client->worker->loop);
 	query->db_index = client->pool->shared->db_index;
 	query->route = route;
 	query_keep_text(client, query, request);
@@ -506,7 +508,7 @@ void query_note_reload(struct worker *worker, const struct query *query)
 void query_finish(struct worker *worker, struct query *query)
 {
 	query_note_reload(worker, query);
-	uint64_t now = clock_event_ns();
+	uint64_t now = loop_event_ns(worker->loop);
 	uint64_t took = now - query->start_ns;
 	struct metrics_db *m = query_metrics(worker, query->db_index);
 	metric_add(&m->queries[query->route], 1);

@@ -19,8 +19,8 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/config.h"
+#include "net/loop.h"
 #include "proxy/client.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_pins.h"
@@ -81,7 +81,7 @@ void server_item_done(struct walk *walk)
 		}
 		query_finish(server_worker(server), item.query);
 	}
-	server->query_sent_ns = clock_event_ns();
+	server->query_sent_ns = loop_event_ns(server->pool->upstream->loop);
 }
 
 void server_send_replies(struct walk *walk, size_t frame_size)

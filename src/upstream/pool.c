@@ -10,6 +10,7 @@
 #include "base/close_reason.h"
 #include "base/config.h"
 #include "base/metrics.h"
+#include "net/loop.h"
 #include "net/timer.h"
 #include "pool_priv.h"
 #include "upstream/connect.h"
@@ -94,7 +95,7 @@ static struct server *pool_pick(struct pool *pool)
 	uint64_t now = 0;
 	while ((l = dlist_head(&pool->idle)) != NULL) {
 		struct server *server = container_of(l, struct server, link);
-		now = now ? now : clock_event_ns();
+		now = now ? now : loop_event_ns(pool->upstream->loop);
 		if (now - server->idle_since_ns > POOL_PEEK_AFTER_NS &&
 		    stream_is_stirred(&server->stream)) {
 			server_close(server, SERVER_CLOSE_CHECK_FAILED);
@@ -199,7 +200,7 @@ void pool_hand_over(struct loop_task *task)
 void pool_give(struct pool *pool, struct server *server)
 {
 	require(server_is_clean(server) && server->client == NULL);
-	uint64_t now = clock_event_ns();
+	uint64_t now = loop_event_ns(pool->upstream->loop);
 	server->idle_since_ns = now;
 	unsigned max =
 	    atomic_load(&pool->shared->max) + atomic_load(&pool->shared->reserve);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/metrics.h"
+#include "net/loop.h"
 #include "upstream/connect.h"
 #include "upstream/context.h"
 #include "upstream/pool.h"
@@ -122,7 +123,7 @@ struct server *server_new(struct pool *pool, struct server_socket *socket)
 	server->socket = socket;
 	server->tx_status = 'I';
 	server->pid = server_socket_pid(socket);
-	server->idle_since_ns = clock_event_ns();
+	server->idle_since_ns = loop_event_ns(up->loop);
 	server->opened_us = clock_wall_us();
 	/* up to a tenth earlier, so that connections opened together end apart (T-93);
 	 * 0: every connection is used once */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "net/loop.h"
 #include "net/timer.h"
 
@@ -34,6 +35,27 @@ Test(loop, has_what_it_was_given)
 	int owner = 0;
 	loop_set_owner(loop, &owner);
 	cr_assert_eq(loop_owner(loop), &owner);
+	loop_free(loop);
+}
+
+Test(loop, one_reading_of_the_clock_for_an_event)
+{
+	struct loop *loop = new_loop();
+	clock_set_for_test(1000);
+	cr_assert_eq(loop_event_ns(loop), 1000);
+	clock_set_for_test(2000);
+	cr_assert_eq(loop_event_ns(loop), 2000, "outside an event it is the clock");
+	loop_event_begin(loop);
+	cr_assert_eq(loop_event_ns(loop), 2000);
+	clock_set_for_test(3000);
+	cr_assert_eq(loop_event_ns(loop), 2000);
+	loop_event_end(loop);
+	cr_assert_eq(loop_event_ns(loop), 3000);
+	loop_event_begin(loop);
+	cr_assert_eq(loop_event_ns(loop), 3000,
+		     "the next event has a reading of its own");
+	loop_event_end(loop);
+	clock_set_for_test(0);
 	loop_free(loop);
 }
 
