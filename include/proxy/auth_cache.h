@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/span.h"
+#include "wire/scram.h"
 
 struct auth_answer;
 struct auth_cache;
@@ -23,8 +24,9 @@ struct user;
 
 /* What a server said of the user NAME: a SECRET in any form that auth_file knows, or
  * p NULL: there is no such user.  0 and one reference; 1 when the secret is malformed;
- * -ENOMEM or -EIO.  Derives from a plain password: milliseconds. */
-int auth_answer_new(struct span name, struct span secret, uint32_t iterations,
+ * -ENOMEM or -EIO.  Derives from a plain password as user_init(): milliseconds. */
+int auth_answer_new(struct span name, struct span secret,
+		    const uint8_t salt_key[SCRAM_KEY_LEN], uint32_t iterations,
 		    struct auth_answer **out) MUST_CHECK;
 struct auth_answer *auth_answer_ref(struct auth_answer *answer);
 /* Wipes the secrets with the last reference; NULL is fine. */

@@ -63,6 +63,9 @@ struct proxy {
 	struct databases *databases;
 	struct cancel_table *cancels;
 	struct auth_cache *auth_cache;
+	/* what the salts of SCRAM are made of, with the name: random, never changed, so
+	 * that who asks twice cannot tell a user that does not exist by its salt */
+	uint8_t salt_key[SCRAM_KEY_LEN];
 	struct metrics *
 	    *metrics; /* one shard for each worker, then the main thread's */
 	struct worker **workers;

@@ -33,20 +33,17 @@ struct user {
 
 /* From the text of a secret in any form that auth_file knows.  The user owns copies;
  * end it with user_fini(), also after an error.  0, 1 when the text begins as a SCRAM
- * secret and is none, -ENOMEM or -EIO.  Derives from a plain password: milliseconds. */
+ * secret and is none, -ENOMEM or -EIO.  Derives from a plain password, with a salt made
+ * of SALT_KEY (see struct proxy): milliseconds. */
 int user_init(struct user *user, struct span name, struct span secret,
-	      uint32_t iterations) MUST_CHECK;
+	      const uint8_t salt_key[SCRAM_KEY_LEN], uint32_t iterations) MUST_CHECK;
 /* Wipes the secrets and frees. */
 void user_fini(struct user *user);
 
-/* For the salts of SCRAM, SCRAM_KEY_LEN bytes: random, made once for the process.  NULL
- * when the crypto library failed. */
-const uint8_t *users_salt_key(void);
-
 /* Reads the files.  0; -errno or 1 when the file is bad, with one line in ERROR (size
  * bytes).  Deriving costs milliseconds for each plain password. */
-int users_load(const struct config *config, struct users **out, char *error,
-	       size_t error_size) MUST_CHECK;
+int users_load(const struct config *config, const uint8_t salt_key[SCRAM_KEY_LEN],
+	       struct users **out, char *error, size_t error_size) MUST_CHECK;
 struct users *users_ref(struct users *users);
 void users_unref(struct users *users);
 /* Whether most secrets are stored ones of SCRAM, or there are none. */

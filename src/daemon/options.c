@@ -194,9 +194,10 @@ static int look(const struct options *options, char *const *environment,
 
 static bool users_are_fine(const struct config *config, struct buf *message)
 {
+	static const uint8_t salt_key[SCRAM_KEY_LEN]; /* a check shows no salt */
 	char error[1024];
 	struct users *users = NULL;
-	if (users_load(config, &users, error, sizeof(error)) != 0) {
+	if (users_load(config, salt_key, &users, error, sizeof(error)) != 0) {
 		buf_printf(message, "pgrecall: %s\n", error);
 		return false;
 	}

@@ -203,7 +203,8 @@ static bool serve_reload(struct serve *serve)
 	char error[512];
 	notify_reloading();
 	reload_again(&serve->origin, serve->boot, serve->current, &fresh, &report);
-	if (fresh != NULL && (users_load(fresh, &users, error, sizeof(error)) != 0 ||
+	if (fresh != NULL && (users_load(fresh, serve->proxy->salt_key, &users, error,
+					 sizeof(error)) != 0 ||
 			      login_tls_load(fresh, &tls, error, sizeof(error)) != 0)) {
 		log_error(NULL, "reload: %s; nothing was changed", error);
 		users_unref(users);

@@ -39,7 +39,8 @@ struct auth_cache {
 
 /* Answers */
 
-int auth_answer_new(struct span name, struct span secret, uint32_t iterations,
+int auth_answer_new(struct span name, struct span secret,
+		    const uint8_t salt_key[SCRAM_KEY_LEN], uint32_t iterations,
 		    struct auth_answer **out)
 {
 	require(out != NULL);
@@ -51,7 +52,7 @@ int auth_answer_new(struct span name, struct span secret, uint32_t iterations,
 	answer->has_user = secret.p != NULL;
 	int r = 0;
 	if (answer->has_user) {
-		r = user_init(&answer->user, name, secret, iterations);
+		r = user_init(&answer->user, name, secret, salt_key, iterations);
 	}
 	if (r != 0) {
 		auth_answer_unref(answer);

@@ -218,9 +218,9 @@ static void flight_work_for_nobody(const struct auth_flight *flight)
 	const struct worker *worker = flight->line->queries->worker;
 	struct user nobody;
 	if (auth_cache_has_plain(worker->proxy->auth_cache)) {
-		(void)error_trace(user_init(&nobody, span_str(flight->user),
-					    SPAN_LIT("nobody's"),
-					    worker->config->scram_iterations));
+		(void)error_trace(user_init(
+		    &nobody, span_str(flight->user), SPAN_LIT("nobody's"),
+		    worker->proxy->salt_key, worker->config->scram_iterations));
 		user_fini(&nobody);
 	}
 }
@@ -243,12 +243,13 @@ static struct auth_answer *flight_answer(struct auth_flight *flight, const char 
 		secret = flight_secret(flight);
 	}
 	struct span name = span_str(flight->user);
+	const uint8_t *salt_key = worker->proxy->salt_key;
 	uint32_t iterations = worker->config->scram_iterations;
-	int r = auth_answer_new(name, secret, iterations, &answer);
+	int r = auth_answer_new(name, secret, salt_key, iterations, &answer);
 	if (r > 0) {
 		flight_warn(flight, "the secret is malformed");
-		r = auth_answer_new(name, (struct span){ NULL, 0 }, iterations,
-				    &answer);
+		r = auth_answer_new(name, (struct span){ NULL, 0 }, salt_key,
+				    iterations, &answer);
 	}
 	if (r == 0 && auth_answer_user(answer) == NULL) {
 		flight_work_for_nobody(flight);

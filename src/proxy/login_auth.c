@@ -155,11 +155,9 @@ bool login_keep_secret(struct client *client, const struct user *user)
 		secret = user->secret;
 	} else {
 		/* the same exchange for somebody who does not exist (T-15) */
-		const uint8_t *key = users_salt_key();
-		r = key == NULL
-			? -EIO
-			: scram_secret_mock(span_str(login->user), key,
-					    login_mock_iterations(client), &secret);
+		r = scram_secret_mock(span_str(login->user),
+				      client->worker->proxy->salt_key,
+				      login_mock_iterations(client), &secret);
 	}
 	if (login->scram_begun) {
 		scram_fini(&login->scram);

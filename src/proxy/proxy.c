@@ -4,6 +4,8 @@
 #include "proxy/proxy.h"
 
 #include <errno.h>
+#include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -41,6 +43,19 @@ static void proxy_raise_descriptors(const struct config *config)
 		    "the pools may need %llu",
 		    (unsigned long long)limit.rlim_cur, (unsigned long long)want);
 	}
+}
+
+/* What logins count on.  As users_load(). */
+static int proxy_load(struct proxy *proxy, char *error, size_t error_size)
+{
+	if (RAND_bytes(proxy->salt_key, sizeof(proxy->salt_key)) != 1) {
+		snprintf(error, error_size, "the crypto library gives no random bytes");
+		return -EIO;
+	}
+	int r = users_load(proxy->config, proxy->salt_key, &proxy->users, error,
+			   error_size);
+	return r != 0 ? r
+		      : login_tls_load(proxy->config, &proxy->tls, error, error_size);
 }
 
 static int proxy_init(struct proxy *proxy)
@@ -89,10 +104,7 @@ int proxy_new(struct config *config, struct loop *main_loop, struct proxy **out)
 	pthread_mutex_init(&proxy->lock, NULL);
 	pools_init(&proxy->pools, PROXY_MAX_POOLS);
 	proxy_raise_descriptors(config);
-	int r = users_load(config, &proxy->users, error, sizeof(error));
-	if (r == 0) {
-		r = login_tls_load(config, &proxy->tls, error, sizeof(error));
-	}
+	int r = proxy_load(proxy, error, sizeof(error));
 	if (r != 0) {
 		log_fatal(NULL, "%s", error);
 		return r < 0 ? r : -EINVAL;

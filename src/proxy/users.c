@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,23 +28,6 @@ struct users {
 	struct ident *ident;
 };
 
-static struct {
-	pthread_once_t once;
-	bool is_made;
-	uint8_t bytes[SCRAM_KEY_LEN];
-} users_key = { .once = PTHREAD_ONCE_INIT };
-
-static void users_make_key(void)
-{
-	users_key.is_made = RAND_bytes(users_key.bytes, sizeof(users_key.bytes)) == 1;
-}
-
-const uint8_t *users_salt_key(void)
-{
-	(void)pthread_once(&users_key.once, users_make_key);
-	return users_key.is_made ? users_key.bytes : NULL;
-}
-
 static int user_compare(const void *a, const void *b)
 {
 	return strcmp(((const struct user *)a)->name, ((const struct user *)b)->name);
@@ -69,7 +50,7 @@ static void user_keep_md5(struct user *user, struct span secret)
 
 /* KIND and user->secret are what userlist_classify() said. */
 static int user_fill(struct user *user, struct span secret, enum userlist_kind kind,
-		     uint32_t iterations)
+		     const uint8_t salt_key[SCRAM_KEY_LEN], uint32_t iterations)
 {
 	switch (kind) {
 	case USERLIST_MD5:
@@ -91,10 +72,8 @@ static int user_fill(struct user *user, struct span secret, enum userlist_kind k
 	/* a library without MD5 leaves the other methods */
 	user->has_md5 = md5_password_make(secret, span_str(user->name), user->md5) == 0;
 	user->has_secret = true;
-	const uint8_t *key = users_salt_key();
-	return key == NULL ? -EIO
-			   : scram_secret_derive(secret, span_str(user->name), key,
-						 iterations, &user->secret);
+	return scram_secret_derive(secret, span_str(user->name), salt_key, iterations,
+				   &user->secret);
 }
 
 static int user_begin(struct user *user, struct span name)
@@ -104,14 +83,14 @@ static int user_begin(struct user *user, struct span name)
 }
 
 int user_init(struct user *user, struct span name, struct span secret,
-	      uint32_t iterations)
+	      const uint8_t salt_key[SCRAM_KEY_LEN], uint32_t iterations)
 {
 	enum userlist_kind kind;
 	int r = user_begin(user, name);
 	if (r == 0) {
 		r = userlist_classify(secret, &kind, &user->secret);
 	}
-	return r == 0 ? user_fill(user, secret, kind, iterations) : r;
+	return r == 0 ? user_fill(user, secret, kind, salt_key, iterations) : r;
 }
 
 void user_fini(struct user *user)
@@ -175,7 +154,8 @@ static int users_load_file(const char *path, struct userlist **out, char *error,
 }
 
 static int users_fill(struct users *users, const struct config *config,
-		      const struct userlist *list)
+		      const struct userlist *list,
+		      const uint8_t salt_key[SCRAM_KEY_LEN])
 {
 	int r = 0;
 	for (size_t i = 0; list != NULL && i < userlist_count(list) && r == 0; i++) {
@@ -184,7 +164,7 @@ static int users_fill(struct users *users, const struct config *config,
 		    config_find_user(config, e->name)->password != NULL) {
 			continue;
 		}
-		r = user_init(&users->at[users->n++], e->name, e->secret,
+		r = user_init(&users->at[users->n++], e->name, e->secret, salt_key,
 			      config->scram_iterations);
 	}
 	for (size_t i = 0; i < config->n_users && r == 0; i++) {
@@ -196,7 +176,7 @@ static int users_fill(struct users *users, const struct config *config,
 		r = user_begin(user, span_str(u->name));
 		if (r == 0) { /* plain, whatever it looks like */
 			r = user_fill(user, span_str(u->password), USERLIST_PLAIN,
-				      config->scram_iterations);
+				      salt_key, config->scram_iterations);
 		}
 	}
 	for (size_t i = 0; i < users->n; i++) {
@@ -212,8 +192,8 @@ static int users_fill(struct users *users, const struct config *config,
 	return r;
 }
 
-int users_load(const struct config *config, struct users **out, char *error,
-	       size_t error_size)
+int users_load(const struct config *config, const uint8_t salt_key[SCRAM_KEY_LEN],
+	       struct users **out, char *error, size_t error_size)
 {
 	struct userlist *list = NULL;
 	if (config->auth_file[0] != 0) {
@@ -228,7 +208,7 @@ int users_load(const struct config *config, struct users **out, char *error,
 	if (users != NULL) {
 		atomic_init(&users->refs, 1);
 		users->at = calloc(max + 1, sizeof(users->at[0]));
-		r = users->at ? users_fill(users, config, list) : -ENOMEM;
+		r = users->at ? users_fill(users, config, list, salt_key) : -ENOMEM;
 	}
 	userlist_free(list);
 	if (r != 0) {

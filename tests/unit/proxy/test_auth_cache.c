@@ -10,6 +10,8 @@
 
 #define KEY SPAN_LIT("chat\0\0alice")
 
+static const uint8_t salt_key[SCRAM_KEY_LEN] = { 1 };
+
 static struct auth_cache *make(size_t max)
 {
 	struct auth_cache *cache;
@@ -25,7 +27,8 @@ static struct auth_answer *say(const char *password)
 	if (password != NULL) {
 		secret = span_str(password);
 	}
-	cr_assert_eq(auth_answer_new(SPAN_LIT("alice"), secret, 1, &answer), 0);
+	cr_assert_eq(auth_answer_new(SPAN_LIT("alice"), secret, salt_key, 1, &answer),
+		     0);
 	return answer;
 }
 
@@ -201,7 +204,8 @@ Test(auth_answer, malformed_secrets)
 {
 	struct auth_answer *answer = NULL;
 	cr_assert_eq(auth_answer_new(SPAN_LIT("alice"),
-				     SPAN_LIT("SCRAM-SHA-256$4096:x"), 1, &answer),
+				     SPAN_LIT("SCRAM-SHA-256$4096:x"), salt_key, 1,
+				     &answer),
 		     1);
 	cr_assert_null(answer);
 }
