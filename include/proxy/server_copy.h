@@ -7,6 +7,7 @@
  * Sync that is sent before the end of the data is ignored by the server (T-71).  So
  * each statement counts the COPYs it has begun and the ends that were sent for it. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct server;
@@ -15,5 +16,8 @@ struct server;
 void server_copy_begins(struct server *server);
 /* The client has sent CopyDone or CopyFail. */
 void server_copy_ends(struct server *server);
+/* The server reads the client's data, or will when the COPY that was sent last has not
+ * failed. */
+bool server_may_copy(struct server *server);
 /* How many it has sent for the statement sent last. */
 uint8_t server_copies_ended(struct server *server);

@@ -371,6 +371,26 @@ static void client_protocol_error(struct client *client, uint8_t type)
 	client_close_text(client, CLIENT_CLOSE_PROTOCOL, NULL, text);
 }
 
+/* True when the server reads the data of a COPY, or may be about to, and TYPE is no
+ * part of that. */
+static bool client_breaks_copy(const struct client *client, uint8_t type)
+{
+	return client->server != NULL && server_may_copy(client->server) &&
+	       memchr("dcfHSX", type, 6) == NULL;
+}
+
+/* PostgreSQL refuses the message by its type, whatever it is, and closes the
+ * connection. */
+static size_t client_break_copy(struct client *client, struct span in,
+				const struct frame *frame)
+{
+	if (!client->server->copy_in) {
+		client_wait_answers(client);
+		return 0;
+	}
+	return client_pass_message(client, in, frame, false);
+}
+
 static size_t client_step(struct client *client, struct span in)
 {
 	struct frame frame;
@@ -380,6 +400,9 @@ static size_t client_step(struct client *client, struct span in)
 		return 0;
 	}
 	const struct client_message *row = &client_messages[in.p[0]];
+	if (r == FRAME_OK && UNLIKELY(client_breaks_copy(client, in.p[0]))) {
+		return client_break_copy(client, in, &frame);
+	}
 	if (row->step == NULL) {
 		client_protocol_error(client, in.p[0]);
 		return 0;

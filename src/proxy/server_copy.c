@@ -3,8 +3,10 @@
 
 #include "proxy/server_copy.h"
 
+#include "proxy/query.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
+#include "sql/plan.h"
 #include "upstream/server.h"
 
 void server_copy_begins(struct server *server)
@@ -44,6 +46,17 @@ void server_copy_ends(struct server *server)
 		item->copy_ends++;
 	}
 	server->copy_in = false;
+}
+
+bool server_may_copy(struct server *server)
+{
+	if (LIKELY(server->owed.n == 0) || server->copy_in) {
+		return server->copy_in;
+	}
+	const struct owed *item = server_copy_item(server);
+	return item != NULL && item->copy_ends == 0 && item->query != NULL &&
+	       item->query->plan != NULL && item->query->plan->kind == PLAN_COPY &&
+	       item->query->plan->copy_in;
 }
 
 uint8_t server_copies_ended(struct server *server)

@@ -236,6 +236,32 @@ SCRIPTS = {
         step(copy_fail("again"), sync())],
     "T72 something else during copy": [
         step(query("COPY t FROM STDIN"), until="G"), step(query("SELECT 1"), until=CLOSED)],
+    "T72 wrong messages during copy": [
+        step(query("COPY t FROM STDIN"), until="G"), step(parse("", "SELECT 1"), until=CLOSED)],
+    "T72 a bind during copy": [
+        step(parse("a", "SELECT 1"), sync()), step(query("COPY t FROM STDIN"), until="G"),
+        step(copy_data(b"50\tx\n"), bind("", "a"), until=CLOSED)],
+    "T72 an execute during copy": [
+        step(query("COPY t FROM STDIN"), until="G"), step(execute(), until=CLOSED)],
+    "T72 a describe during copy, extended": [
+        step(parse("", "COPY t FROM STDIN"), bind("", ""), execute(), flush(), until="G"),
+        step(describe("P"), until=CLOSED)],
+    "T72 a parse during copy, extended": [
+        step(parse("", "COPY t FROM STDIN"), bind("", ""), execute(), flush(), until="G"),
+        step(parse("a", "SELECT 1"), sync(), until=CLOSED)],
+    "T72 a close during copy": [
+        step(query("COPY t FROM STDIN"), until="G"), step(close("S", "a"), until=CLOSED)],
+    "T72 an unknown message during copy": [
+        step(query("COPY t FROM STDIN"), until="G"), step(message("y", b"abc"), until=CLOSED)],
+    "T72 a bind of a name without waiting for copy": [
+        step(parse("a", "SELECT 1"), sync()), step(query("COPY t FROM STDIN"), bind("", "a"), sync(), until=CLOSED)],
+    "T72 messages behind a copy that cannot begin": [
+        step(parse("a", "SELECT 1"), sync()), step(query("COPY nowhere FROM STDIN"), *again("a"), sync()),
+        step(*ask("COPY nowhere FROM STDIN"), *again("a"), sync(), *again("a"), sync())],
+    "T72 a query without waiting for copy": [
+        step(query("COPY t FROM STDIN"), copy_data(b"50\tx\n"), query("SELECT 1"), until=CLOSED)],
+    "T72 a bind without waiting for copy": [
+        step(query("COPY t FROM STDIN"), *ask("SELECT 1"), sync(), until=CLOSED)],
     "T73 copy out": [
         step(query("COPY t TO STDOUT")), step(query("COPY t TO STDOUT (FORMAT binary)")),
         step(query("COPY (SELECT repeat('x', 200000)) TO STDOUT")),
