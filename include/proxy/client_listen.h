@@ -35,8 +35,8 @@ enum listen_ready client_listen_prepare(struct client *client, const struct plan
 /* The same for the extended protocol, where an error fails the batch.  True: go on. */
 bool client_listen_may_bind(struct client *client, struct plan *plan,
 			    struct span portal, bool *is_answered);
-/* The same before the Execute of a PORTAL; *PLAN: what it runs, when it has a name and
- * runs LISTEN or UNLISTEN, or NULL. */
+/* The same before the Execute of a PORTAL; *PLAN: what it runs, when it is one of
+ * proxy/listen_portals.h, or NULL. */
 bool client_listen_may_execute(struct client *client, struct span portal,
 			       struct plan **plan, bool *is_answered);
 /* What the client waited for is there, or refused. */

@@ -31,12 +31,13 @@ enum acquired {
 enum acquired client_acquire(struct client *client);
 /* The position of a change to the client's names made now: see proxy/names.h. */
 uint64_t client_position(const struct client *client);
-/* True when an earlier group, whose fate is not known yet, has changed what NAME is. */
+/* True when what the client calls NAME hangs on an earlier group, or on a DEALLOCATE
+ * ALL, whose fate is not known yet. */
 bool client_name_is_open(struct client *client, struct span name);
-/* True when an earlier group, whose fate is not known yet, was to bring STATEMENT,
- * which the client calls NAME, to the server without having been asked to. */
-bool client_is_injecting(struct client *client, const struct statement *statement,
-			 struct span name);
+/* The same of STATEMENT, which is there by that name; also when such a group was to
+ * bring it to the server without having been asked to. */
+bool client_hangs_on_answers(struct client *client, const struct statement *statement,
+			     struct span name);
 /* True when a Parse of STATEMENT is in such a group, whoever asked for it. */
 bool client_is_parsing(struct client *client, const struct statement *statement);
 /* The fate of what was sent is needed to go on: the message at hand comes again when

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* Named portals that were bound to LISTEN or UNLISTEN, so that an Execute tells which
- * of them runs.  They end with their transaction. */
+/* Named portals that were bound to LISTEN, UNLISTEN, DEALLOCATE ALL or DISCARD ALL, so
+ * that an Execute tells which of them runs.  They end with their transaction. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ void listen_portals_init(struct listen_portals *portals);
  * Execute runs is not known. */
 bool listen_portals_bind(struct listen_portals *portals, struct span name,
 			 struct plan *plan);
-/* The LISTEN or UNLISTEN that NAME runs, or NULL. */
+/* Which of them NAME runs, or NULL. */
 struct plan *listen_portals_find(const struct listen_portals *portals,
 				 struct span name);
 /* NAME is closed, or was never there. */

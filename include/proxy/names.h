@@ -65,6 +65,7 @@ struct named *names_put(struct names *names, struct span name,
 /* Forgets the name, which need not exist.  Without memory for the way back the change
  * is final. */
 void names_remove(struct names *names, struct span name, uint64_t at);
+/* All but the unnamed one, which DEALLOCATE ALL leaves alone. */
 void names_remove_all(struct names *names, uint64_t at);
 /* Everything up to position ANSWERED has been answered: it is final. */
 void names_settle(struct names *names, uint64_t answered);

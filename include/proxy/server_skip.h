@@ -27,6 +27,10 @@ void server_undo_item(struct server *server, const struct owed *item);
 void server_drop_batch(struct server *server, uint64_t from);
 /* The simple query HEAD has failed: it may not have come to its DEALLOCATE ALL. */
 void server_keeps_statements(struct server *server, const struct owed *head);
+/* The server has done a DEALLOCATE ALL of HEAD, and has only what is prepared behind
+ * it.
+ */
+void server_forgets_statements(struct server *server, struct owed *head);
 /* Writes an ErrorResponse with BODY in which the client's name of a statement, OWN when
  * it is not NULL, stands for ours.  False: it names none, or none that is known. */
 bool server_rename_error(struct names *names, const char *own, struct span body,

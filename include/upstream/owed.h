@@ -37,13 +37,14 @@ enum owed_flags {
 #define OWED_NAMED UINT64_MAX
 
 struct owed {
-	uint8_t kind;  /* the message's type byte: Q P B D E C S F; OWED_VOID */
-	uint8_t flags; /* enum owed_flags */
-	bool collects; /* Describe: its RowDescription belongs to the next Execute's
-			  answer */
-	bool is_told;  /* D: its ParameterDescription has come */
-	bool failed;   /* an ErrorResponse came for it (Q, S: for its group) */
-	bool is_set;   /* OWED_SETTINGS: they are in force */
+	uint8_t kind;	  /* the message's type byte: Q P B D E C S F; OWED_VOID */
+	uint8_t flags;	  /* enum owed_flags */
+	bool collects;	  /* Describe: its RowDescription belongs to the next Execute's
+			     answer */
+	bool is_told;	  /* D: its ParameterDescription has come */
+	bool failed;	  /* an ErrorResponse came for it (Q, S: for its group) */
+	bool is_set;	  /* OWED_SETTINGS: they are in force */
+	bool deallocated; /* its DEALLOCATE ALL has been done */
 	uint8_t copy_begins;   /* Q, E: COPY FROM STDIN that have begun */
 	uint8_t copy_ends;     /* Q, E: CopyDone and CopyFail that were sent for it; S:
 				  that had been sent when it was */
@@ -52,8 +53,9 @@ struct owed {
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
 	struct statement *statement; /* B, D: of the statement, when it is known; a
 					reference, or NULL */
-	char *name;		     /* P: what the client calls a statement that it has
-					already; owned, or NULL */
+	char *name;	       /* what the client calls the statement, for errors, when
+				  that is not known later: P of one that it has
+				  already, B, D by a long name; owned, or NULL */
 	uint32_t again_at;     /* B, D: where it begins among the bytes that can be sent
 				  again, plus one; 0: it cannot (proxy/server_again.h) */
 	uint64_t statement_id; /* P, C: id in the server's prepared table, 0: none,

@@ -63,6 +63,9 @@ struct server {
 	struct owed_queue owed;
 	struct prepared prepared; /* named statements it has */
 	uint32_t prepared_told;	  /* how many of them the gauge has */
+	uint64_t deallocate_at;	  /* position of the last DEALLOCATE ALL sent: which
+				     statements there are is not known until it has been
+				     answered */
 	uint64_t unnamed_id;	  /* statement id of its unnamed statement, 0: none that
 				     is known */
 	struct buf again_bytes;	  /* copy of what may have to be sent again */

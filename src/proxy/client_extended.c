@@ -160,7 +160,7 @@ static size_t client_bind_known(struct client *client, const struct frame *frame
 	if (!client_has_server(client, frame->size, &taken)) {
 		return taken;
 	}
-	if (client_is_injecting(client, statement, bind->statement)) {
+	if (client_hangs_on_answers(client, statement, bind->statement)) {
 		client_wait_answers(client);
 		return 0;
 	}
@@ -253,7 +253,7 @@ size_t client_describe(struct client *client, struct span in, const struct frame
 	} else if (target.kind == 'S') {
 		struct statement *statement =
 		    session_statement(&client->session, target.name);
-		if (client_is_injecting(client, statement, target.name)) {
+		if (client_hangs_on_answers(client, statement, target.name)) {
 			client_wait_answers(client);
 			return 0;
 		}
@@ -281,23 +281,24 @@ size_t client_execute(struct client *client, struct span in, const struct frame 
 	if (!client_has_server(client, frame->size, &taken)) {
 		return taken;
 	}
-	struct plan *listens;
+	struct plan *named;
 	bool is_answered;
-	if (!client_listen_may_execute(client, execute.portal, &listens,
-				       &is_answered)) {
+	if (!client_listen_may_execute(client, execute.portal, &named, &is_answered)) {
 		return is_answered ? frame->size : 0;
 	}
 	struct plan *plan = execute.portal.n == 0 ? client->portal_plan : NULL;
-	struct request request = { .plan = plan != NULL ? plan : listens };
-	if (plan != NULL && plan->kind == PLAN_SET) {
-		client_note_settings(client, plan);
+	struct request request = { .plan = plan != NULL ? plan : named };
+	if (request.plan != NULL && request.plan->kind == PLAN_SET) {
+		client_note_settings(client, request.plan);
 	}
 	struct query *query = query_new(client, &request, METRIC_ROUTE_BYPASS);
 	if (query == NULL) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return 0;
 	}
-	(void)client_send_execute(client, frame, query, plan);
+	if (client_send_execute(client, frame, query, plan) && named != NULL) {
+		client_note_sent(client, named);
+	}
 	return frame->size;
 }
 

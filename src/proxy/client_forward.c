@@ -155,8 +155,7 @@ bool client_send_duplicate(struct client *client, const struct message_parse *pa
 	}
 	struct owed_queue *owed = &client->server->owed;
 	owed_at(owed, owed->n - 1)->name =
-	    strndup((const char *)parse->name.p,
-		    parse->name.n < NAMES_MAX_LEN ? parse->name.n : NAMES_MAX_LEN);
+	    strndup((const char *)parse->name.p, parse->name.n);
 	return true;
 }
 

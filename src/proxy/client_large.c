@@ -123,7 +123,7 @@ static size_t client_large_bind(struct client *client, struct span in,
 		client_batch_failed(client);
 		return client_pass_rest(client, in, frame, 0, true);
 	}
-	if (client_is_injecting(client, statement, bind.statement)) {
+	if (client_hangs_on_answers(client, statement, bind.statement)) {
 		client_wait_answers(client);
 		return 0;
 	}

@@ -163,10 +163,17 @@ uint64_t client_position(const struct client *client)
 bool client_name_is_open(struct client *client, struct span name)
 {
 	struct names *names = &client->session.names;
-	if (client->server == NULL || dlist_is_empty(&names->changes)) {
+	const struct server *server = client->server;
+	if (server == NULL) {
 		return false;
 	}
-	names_settle(names, client->server->owed.n_popped);
+	if (!client->session_mode && server->deallocate_at > server->owed.n_popped) {
+		return true;
+	}
+	if (dlist_is_empty(&names->changes)) {
+		return false;
+	}
+	names_settle(names, server->owed.n_popped);
 	return names_are_open(names, name, client->sync_at);
 }
 
@@ -185,8 +192,8 @@ static bool client_has_parse_before_sync(struct client *client, uint8_t flags,
 	return false;
 }
 
-bool client_is_injecting(struct client *client, const struct statement *statement,
-			 struct span name)
+static bool client_is_injecting(struct client *client,
+				const struct statement *statement, struct span name)
 {
 	const struct server *server = client->server;
 	if (client->inject_at <= server->owed.n_popped) {
@@ -197,6 +204,14 @@ bool client_is_injecting(struct client *client, const struct statement *statemen
 		       client_has_parse_before_sync(client, OWED_SWALLOW, 0);
 	}
 	return client_has_parse_before_sync(client, OWED_SWALLOW, statement->id);
+}
+
+bool client_hangs_on_answers(struct client *client, const struct statement *statement,
+			     struct span name)
+{
+	return (name.n > 0 && !client->session_mode &&
+		client_name_is_open(client, name)) ||
+	       client_is_injecting(client, statement, name);
 }
 
 bool client_is_parsing(struct client *client, const struct statement *statement)
@@ -482,6 +497,9 @@ bool client_owe_statement(struct client *client, uint8_t kind,
 	item->statement = statement_ref(statement);
 	item->statement_id = name.n > 0 ? statement->id : 0;
 	item->again_at = again_at;
+	if (name.n > NAMES_MAX_LEN) {
+		item->name = strndup((const char *)name.p, name.n);
+	}
 	return true;
 }
 
@@ -544,8 +562,7 @@ void client_note_sent(struct client *client, const struct plan *plan)
 {
 	if (plan != NULL && plan->deallocate_all) {
 		names_remove_all(&client->session.names, client_position(client));
-		prepared_clear(&client->server->prepared);
-		client->server->unnamed_id = 0;
+		client->server->deallocate_at = client->server->owed.n_pushed;
 	}
 	if (plan != NULL && (plan->kind == PLAN_SET || plan->kind == PLAN_MULTI)) {
 		client_restore_settings(client);

@@ -125,6 +125,7 @@ static bool client_deallocate(struct client *client, const struct plan *plan)
 {
 	if (plan->kind != PLAN_SESSION || plan->set_name == NULL || plan->executes ||
 	    client->session_mode || client->session.tx_status == 'E' ||
+	    strlen(plan->set_name) >= NAMES_MAX_LEN || /* a notice that it was cut */
 	    session_statement(&client->session, span_str(plan->set_name)) == NULL) {
 		return false;
 	}
@@ -164,7 +165,8 @@ static void client_note_query(struct client *client)
 {
 	client->server->unnamed_id = 0;
 	client->portal_is_hit = false;
-	names_remove(&client->session.names, SPAN_LIT(""), client_position(client));
+	/* even when it fails, unlike what it does itself at the next position */
+	names_remove(&client->session.names, SPAN_LIT(""), client_position(client) - 1);
 }
 
 static void client_forward_query(struct client *client, struct span message,

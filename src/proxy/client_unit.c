@@ -83,7 +83,7 @@ static bool unit_is_open(struct client *client, const struct unit *unit,
 	if (unit->has_parse) {
 		return unit->parse.name.n > 0 && client_is_parsing(client, statement);
 	}
-	return client_is_injecting(client, statement, unit->bind.statement);
+	return client_hangs_on_answers(client, statement, unit->bind.statement);
 }
 
 static size_t client_unit(struct client *client, const struct unit *unit,

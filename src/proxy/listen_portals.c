@@ -47,7 +47,8 @@ bool listen_portals_bind(struct listen_portals *portals, struct span name,
 			 struct plan *plan)
 {
 	struct listen_portal *there = portal_of(portals, name);
-	bool is_listen = plan->kind == PLAN_LISTEN || plan->kind == PLAN_UNLISTEN;
+	bool is_listen = plan->kind == PLAN_LISTEN || plan->kind == PLAN_UNLISTEN ||
+			 plan->deallocate_all;
 	if (there != NULL && there->plan != plan) {
 		/* an error of the server, or the old one has ended unseen */
 		plan_unref(steal(&there->plan));

@@ -51,6 +51,7 @@ void names_fini(struct names *names)
 {
 	names_settle(names, UINT64_MAX);
 	names_remove_all(names, 0);
+	names_remove(names, SPAN_LIT(""), 0);
 	map_fini(&names->map);
 }
 
@@ -212,7 +213,6 @@ void names_remove_all(struct names *names, uint64_t at)
 		free(named);
 	}
 	map_clear(&names->map);
-	names_remove(names, span_make(NULL, 0), at);
 }
 
 void names_settle(struct names *names, uint64_t answered)

@@ -94,8 +94,10 @@ static enum verdict server_pass_error(struct walk *walk, const struct frame *fra
 	      span_eq_str(error.sqlstate, SQLSTATE_DUPLICATE_STATEMENT))) {
 		return PASS;
 	}
-	/* each of our names has more than ten bytes */
-	buf_init(&renamed, frame->size * (1 + NAMES_MAX_LEN / 10));
+	/* each of our names has ten bytes or more */
+	size_t longest = own != NULL ? strlen(own) : 0;
+	longest = longest < NAMES_MAX_LEN ? NAMES_MAX_LEN : longest;
+	buf_init(&renamed, frame->size * (1 + longest / 10));
 	bool is_renamed =
 	    server_rename_error(&client->session.names, own, frame->body, &renamed);
 	if (is_renamed) {

@@ -15,6 +15,7 @@
 #include "proxy/server_begin.h"
 #include "proxy/server_commit.h"
 #include "proxy/server_reset.h"
+#include "proxy/server_skip.h"
 #include "proxy/server_steps.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
@@ -239,8 +240,12 @@ enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
 		return HOLD;
 	}
 	struct span tag;
-	if (!swallow && server->client != NULL &&
-	    message_read_command_complete(frame->body, &tag) == 0 &&
+	bool is_tagged = message_read_command_complete(frame->body, &tag) == 0;
+	if (is_tagged &&
+	    (span_eq_str(tag, "DEALLOCATE ALL") || span_eq_str(tag, "DISCARD ALL"))) {
+		server_forgets_statements(server, head);
+	}
+	if (!swallow && server->client != NULL && is_tagged &&
 	    !client_listen_done(server->client, head, tag) &&
 	    server->state == SERVER_CLOSING) {
 		return CLOSED;

@@ -25,10 +25,6 @@ static struct versions *server_versions(const struct server *server)
 void server_undo_item(struct server *server, const struct owed *item)
 {
 	uint64_t evicted;
-	if (item->query != NULL && item->query->plan != NULL &&
-	    item->query->plan->deallocate_all) {
-		server->suspect = true; /* what was forgotten for it is still there */
-	}
 	if (item->kind == 'P') {
 		if (item->statement_id == 0 || item->statement_id == OWED_NAMED) {
 			server->unnamed_id = 0;
@@ -84,15 +80,28 @@ void server_drop_batch(struct server *server, uint64_t from)
 	}
 }
 
-/* A failed statement may not have come to its DEALLOCATE ALL. */
 void server_keeps_statements(struct server *server, const struct owed *head)
 {
-	if (head->query != NULL && head->query->plan != NULL &&
-	    head->query->plan->deallocate_all) {
-		server->suspect = true;
-		if (server->client != NULL) {
-			names_undo(&server->client->session.names,
-				   server->owed.n_popped, server->owed.n_popped + 1);
+	if (server->client != NULL && !head->deallocated && head->query != NULL &&
+	    head->query->plan != NULL && head->query->plan->deallocate_all) {
+		names_undo(&server->client->session.names, server->owed.n_popped,
+			   server->owed.n_popped + 1);
+	}
+}
+
+void server_forgets_statements(struct server *server, struct owed *head)
+{
+	uint64_t evicted;
+	head->deallocated = true;
+	prepared_clear(&server->prepared);
+	for (uint32_t i = 1; i < server->owed.n; i++) {
+		const struct owed *item = owed_at(&server->owed, i);
+		if (item->kind == 'P' && item->statement_id != 0 &&
+		    item->statement_id != OWED_NAMED &&
+		    (prepared_add(&server->prepared, item->statement_id, &evicted) <
+			 0 ||
+		     evicted != 0)) {
+			server->suspect = true; /* it has more than the table holds */
 		}
 	}
 }

@@ -163,6 +163,25 @@ SCRIPTS = {
         step(query("BEGIN")), step(describe("S", "zz"), sync()), step(query("COMMIT"))],
     "T59 a write before an unknown name": [
         step(*ask("INSERT INTO t VALUES (40, 'x')"), bind("", "b"), sync()), step(query("SELECT count(*) FROM t"))],
+    "T59 errors of a statement that was refused": [
+        step(parse("m", "SELECT 1; SELECT 2"), sync()), step(bind("", "m"), sync()), step(describe("S", "m"), sync()),
+        step(parse("m", "SELECT 1; SELECT 2"), bind("", "m"), sync()), step(parse("", "SELECT 1; SELECT 2"), sync()),
+        step(bind("", ""), sync()),
+        step(parse("m", "SELEC"), sync(), bind("", "m"), sync(), describe("S", "m"), sync()),
+        step(parse("m", "SELECT 1; SELECT 2"), sync(), bind("", "m"), sync()),
+        step(parse("m", "SELECT 1; SELECT 2"), sync(), describe("S", "m"), sync()),
+        step(query("BEGIN"), parse("m", "SELECT 1; SELECT 2"), sync(), bind("", "m"), sync(), query("COMMIT")),
+        step(parse("m", "SELECT $1::int"), bind("", "m"), sync())],
+    "T59 long names": [
+        step(bind("", "u" * 70), sync()), step(describe("S", "u" * 70), sync()), step(describe("P", "u" * 70), sync()),
+        step(execute("u" * 70), sync()), step(parse("n" * 70, "SELECT $1::int"), sync()),
+        step(parse("n" * 70, "SELECT 1"), sync()), step(parse("n" * 63 + "m", "SELECT 1"), sync()),
+        step(bind("", "n" * 63), sync()), step(bind("", "n" * 70), sync()),
+        step(bind("p" * 70, "n" * 70, [b"1"]), bind("p" * 70, "n" * 70, [b"1"]), sync()),
+        step(query("DEALLOCATE " + "n" * 70)), step(bind("", "n" * 70), sync()),
+        step(query("PREPARE " + "s" * 70 + " AS SELECT 1")), step(bind("", "s" * 70), sync()),
+        step(bind("", "s" * 63), sync()), step(query("EXECUTE " + "s" * 70)), step(query("DEALLOCATE " + "s" * 70)),
+        step(query("DEALLOCATE " + "s" * 70))],
     "T59 wrong binds": [
         step(parse("w", "SELECT $1::int, $2::text"), sync()), step(bind("", "w", [b"1"]), sync()),
         step(bind("", "w", [b"1", b"2", b"3"]), sync()), step(bind("", "w", [b"x", b"2"]), execute(), sync()),
@@ -192,6 +211,36 @@ SCRIPTS = {
         step(*ask("SELECT 1", name="a"), sync()), step(*ask("DEALLOCATE a"), sync()), step(*again("a"), sync())],
     "T64 deallocate in a pipeline": [
         step(*ask("SELECT 1", name="a"), sync(), query("DEALLOCATE a"), query("SELECT 2"), *again("a"), sync())],
+    "T64 discard all, and what is prepared behind it at once": [
+        step(*ask("SELECT 1", name="a"), sync()), step(query("DISCARD ALL"), *ask("SELECT 2", name="a"), sync()),
+        step(query("DISCARD ALL"), *ask("SELECT 2", name="a"), sync(), *again("a"), sync()),
+        step(*ask("DISCARD ALL"), sync(), *ask("SELECT 2", name="a"), sync()), step(query("SET work_mem = '5MB'")),
+        step(query("DISCARD ALL"), *ask("SELECT 2", name="a"), sync()), step(query("SET work_mem = '5MB'")),
+        step(query("SELECT 1"), query("DISCARD ALL"), *ask("SELECT 2", name="a"), sync()),
+        step(*again("a"), sync()), step(query("DISCARD ALL"), parse("a", "SELECT 3"), sync(), *again("a"), sync()),
+        step(query("DEALLOCATE ALL"), *ask("SELECT 4", name="a"), sync()), step(*again("a"), sync()),
+        step(query("DISCARD ALL; SELECT 1"), *ask("SELECT 5", name="a"), sync()), step(*again("a"), sync())],
+    "T64 deallocate all in a batch": [
+        step(*ask("DEALLOCATE ALL"), bind("", ""), execute(), sync()), step(bind("", ""), execute(), sync()),
+        step(*ask("SELECT 1", name="a"), *ask("DEALLOCATE ALL"), bind("", ""), describe("P"), execute(), *again("a"), sync()),
+        step(bind("", ""), execute(), sync()), step(*ask("SELECT 1", name="a"), sync()),
+        step(*ask("SELECT 1", name="a"), *ask("SELECT 2", name="b"), sync()),
+        step(*ask("DEALLOCATE ALL", name="d"), *again("d"), sync()), step(*again("a"), sync()),
+        step(*ask("DISCARD ALL"), sync(), bind("", ""), execute(), sync())],
+    "T64 deallocate all that fails": [
+        step(*ask("SELECT 1", name="a"), *ask("SELECT 2", name="b"), sync()),
+        step(query("BEGIN"), query("DISCARD ALL"), query("ROLLBACK"), *ask("SELECT 1", name="c"), *again("a"), sync()),
+        step(*again("b"), sync()), step(query("SELECT 1; DISCARD ALL"), *ask("SELECT 1", name="d"), *again("a"), sync()),
+        step(bind("", ""), execute(), sync()), step(*ask("SELECT 1/0"), *ask("DEALLOCATE ALL"), sync(),
+             *ask("SELECT 2", name="e"), *again("a"), sync()),
+        step(query("DEALLOCATE ALL; SELECT 1/0"), *again("a"), sync(), *ask("SELECT 1", name="a"), sync()),
+        step(*again("a"), sync()), step(*again("e"), sync())],
+    "T64 deallocate all by a named portal": [
+        step(*ask("SELECT 1", name="a"), sync()), step(*ask("SELECT 2", name="b"), sync()),
+        step(parse("", "DEALLOCATE ALL"), bind("p", ""), execute("p"), *ask("SELECT 3", name="a"), *again("a"), sync()),
+        step(*again("a"), sync()), step(*again("b"), sync()), step(*ask("SELECT 4", name="b"), sync()),
+        step(parse("", "DISCARD ALL"), bind("p", ""), execute("p"), sync(), *again("b"), sync()),
+        step(*again("a"), sync()), step(*ask("SELECT 5", name="a"), sync()), step(*again("a"), sync())],
     "T65 result type changes": [
         step(query("CREATE TEMP TABLE c AS SELECT 1 AS x")), step(parse("c", "SELECT * FROM c"), describe("S", "c"), sync()),
         step(query("ALTER TABLE c ADD y int")), step(bind("", "c"), execute(), sync()),
