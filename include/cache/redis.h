@@ -5,11 +5,12 @@
 /* One worker's connection to Redis: commands are pipelined, each has a deadline, and
  * what goes wrong costs a callback without an answer, never a wait.
  *
- *              resolve, connect            AUTH, SELECT, PING
- *   DOWN ──retry──> CONNECTING ──────────> GREETING ─────────> READY <──────┐
- *    ^                  │                     │                  │ time-out │ PONG in
- * time └──────────────────┴──── failure ────────┴──────────────────┤          │ └──>
- * SICK ┘
+ *                 resolve, connect    AUTH, SELECT, PING
+ *   DOWN ──retry──> CONNECTING ──────────> GREETING ─────────> READY
+ *    ^                   │                     │               │ │ ^
+ *    │                   │                     │               │ │ │
+ *    │                   │                     │      time-out │ v │ PONG in time
+ *    └───────────────────┴────── failure ──────┴───────────────┴ SICK
  *
  * Only READY takes commands.  SICK keeps the connection, drops late answers, and sends
  * a PING every retry; three of those without an answer are a failure.  What the

@@ -9,8 +9,9 @@
  * socket does not take is copied into `out`, or kept where it lies in `late` when it is
  * large and owned, with high and low watermarks.
  *
- *   recv ──> [held | scratch] ──bytes()──> owner ──stream_put*()──> pieces ──writev──>
- * peer └─ blocked ──> out, late ──┘
+ *   recv ─> [held | scratch] ─bytes()─> owner ─stream_put*()─> pieces ─writev─> peer
+ *                                                      blocked │             ^
+ *                                                              └─> out, late ┘
  *
  * With TLS the bytes are decrypted between recv() and bytes(), and encrypted between
  * the pieces and the socket; the owner sees no difference (src/net/stream_priv.h).

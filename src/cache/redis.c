@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: PostgreSQL
  * Copyright (c) 2026, The pgrecall authors */
 
-/* Requests are in one list in the order of their deadlines, with one timer for the
- * first. When it fires, what has already arrived is read before anything is given up:
- * the loop may have been late, not Redis.
- *
- * A request belongs to its link: it is freed when its answer comes or the link ends.
- * One that was given up before (its callback has been called) waits in `late` for that.
- */
+/* One timer stands at the first deadline of the requests.  When it fires, what has
+ * already arrived is read before anything is given up: the loop may have been late, not
+ * Redis. */
 
 #include "cache/redis.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
-#include "base/dlist.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "cache/redis_requests.h"
 #include "cache/redis_url.h"
 #include "net/loop.h"
 #include "net/resolve.h"
@@ -39,14 +36,6 @@ enum redis_state {
 	REDIS_CLOSED,
 };
 
-struct redis_request {
-	struct dlist link; /* in pending or late */
-	struct redis_call call;
-	uint64_t sent_ns;
-	size_t bytes; /* of the command */
-	bool is_late; /* in late: its callback has been called */
-};
-
 struct redis {
 	struct loop *loop;
 	const struct redis_events *events;
@@ -57,12 +46,9 @@ struct redis {
 	enum redis_state state;
 	struct resolve *resolve;
 	struct redis_link *connection;
-	struct timer *deadline; /* of the first of pending */
+	struct redis_requests requests;
+	struct timer *deadline; /* of the first of them */
 	struct timer *retry;	/* connect again, probe, or give up connecting */
-	struct dlist pending;	/* waiting for an answer, first deadline first */
-	struct dlist late;	/* given up, answer still owed */
-	size_t n_requests;	/* in both */
-	size_t n_bytes;		/* in both */
 	uint64_t armed_ns;	/* deadline the timer stands at, 0: stopped */
 	uint64_t probed_ns;	/* when the PING of SICK was sent, 0: none under way */
 	unsigned n_deaf;	/* retries since that PING is without an answer */
@@ -84,7 +70,7 @@ bool redis_is_ready(const struct redis *redis)
 
 size_t redis_n_pending(const struct redis *redis)
 {
-	return redis->n_requests;
+	return redis->requests.n;
 }
 
 static void redis_gauges(struct redis *redis)
@@ -93,7 +79,6 @@ static void redis_gauges(struct redis *redis)
 	metric_set(&redis->metrics->redis_up, ready ? 1 : 0);
 	metric_set(&redis->metrics->redis_circuit_open,
 		   ready || redis->state == REDIS_CLOSED ? 0 : 1);
-	metric_set(&redis->metrics->redis_pending, redis->n_requests);
 }
 
 static void redis_move(struct redis *redis, enum redis_state to)
@@ -103,36 +88,15 @@ static void redis_move(struct redis *redis, enum redis_state to)
 	redis_gauges(redis);
 }
 
-/* Which row of the failures metric an error text counts as. */
-static unsigned error_reason(struct span text)
-{
-	static const struct {
-		const char *word;
-		unsigned reason;
-	} words[] = {
-		{ "OOM ", METRIC_REDIS_OOM },
-		{ "READONLY ", METRIC_REDIS_READONLY },
-		{ "LOADING ", METRIC_REDIS_LOADING },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		size_t n = strlen(words[i].word);
-		if (text.n >= n && memcmp(text.p, words[i].word, n) == 0) {
-			return words[i].reason;
-		}
-	}
-	return METRIC_REDIS_OTHER;
-}
-
 /* Requests */
 
 static void redis_arm(struct redis *redis)
 {
-	struct dlist *first = dlist_head(&redis->pending);
-	if (first == NULL) {
+	uint64_t at = redis_requests_deadline(&redis->requests);
+	if (at == UINT64_MAX) {
 		/* left running: a late tick costs less than stopping it each time */
 		return;
 	}
-	uint64_t at = container_of(first, struct redis_request, link)->call.deadline_ns;
 	if (redis->armed_ns != 0 && redis->armed_ns <= at) {
 		return;
 	}
@@ -142,88 +106,27 @@ static void redis_arm(struct redis *redis)
 	timer_start(redis->deadline, delay_ms, 0);
 }
 
-/* The request is in no list any more, or the whole list goes. */
-static void request_free(struct redis *redis, struct redis_request *request)
-{
-	redis->n_requests--;
-	redis->n_bytes -= request->bytes;
-	metric_set(&redis->metrics->redis_pending, redis->n_requests);
-	free(request);
-}
-
 /* Calls back everything that waits, without an answer.  The answers may still come,
- * unless the connection has ended.  Callbacks may send again: by now that is refused.
- */
+ * unless the connection has ended. */
 static void redis_give_up(struct redis *redis, unsigned reason)
 {
-	require(redis->state != REDIS_READY);
-	struct dlist *link;
-	while ((link = dlist_pop_head(&redis->pending)) != NULL) {
-		struct redis_request *request =
-		    container_of(link, struct redis_request, link);
-		dlist_push_tail(&redis->late, link);
-		request->is_late = true;
-		metric_add(&redis->metrics->redis_failures[reason], 1);
-		if (request->call.fn != NULL) {
-			request->call.fn(request->call.arg, NULL);
-		}
-	}
-}
-
-static void redis_forget_late(struct redis *redis)
-{
-	dlist_each (link, next, &redis->late) {
-		request_free(redis, container_of(link, struct redis_request, link));
-	}
-	dlist_init(&redis->late);
-	require(redis->n_requests == 0 && redis->n_bytes == 0);
-}
-
-static void redis_insert(struct redis *redis, struct redis_request *request)
-{
-	struct dlist *at = &redis->pending;
-	while (at->prev != &redis->pending &&
-	       container_of(at->prev, struct redis_request, link)->call.deadline_ns >
-		   request->call.deadline_ns) {
-		at = at->prev;
-	}
-	dlist_insert_before(at, &request->link);
+	require(redis->state != REDIS_READY); /* so that nothing is sent meanwhile */
+	redis_requests_give_up(&redis->requests, reason);
 }
 
 static int redis_put(struct redis *redis, const struct span *args, size_t n_args,
 		     const struct redis_call *call)
 {
-	struct redis_request *request = malloc(sizeof(*request));
-	if (request == NULL) {
-		return -ENOMEM;
-	}
-	*request = (struct redis_request){ .call = *call, .sent_ns = clock_now_ns() };
-	dlist_init(&request->link);
-	for (size_t i = 0; i < n_args; i++) {
-		request->bytes += args[i].n;
-	}
-	if (call->deadline_ns == 0) {
-		request->call.deadline_ns =
-		    request->sent_ns + redis->options.timeout_ms * NS_PER_MS;
-	}
-	if (redis_link_send(redis->connection, args, n_args, request) < 0) {
-		free(request);
-		return -ENOMEM;
-	}
-	redis->n_requests++;
-	redis->n_bytes += request->bytes;
-	metric_add(&redis->metrics->redis_commands[call->command], 1);
-	metric_set(&redis->metrics->redis_pending, redis->n_requests);
-	redis_insert(redis, request);
-	return 0;
+	return redis_requests_put(&redis->requests, redis->connection, args, n_args,
+				  call);
 }
 
 bool redis_send(struct redis *redis, const struct span *args, size_t n_args,
 		const struct redis_call *call)
 {
 	if (redis->state != REDIS_READY ||
-	    redis->n_requests >= redis->options.max_pending ||
-	    redis->n_bytes > MAX_QUEUED_BYTES) {
+	    redis->requests.n >= redis->options.max_pending ||
+	    redis->requests.n_bytes > MAX_QUEUED_BYTES) {
 		return false;
 	}
 	if (redis_put(redis, args, n_args, call) < 0) {
@@ -236,21 +139,7 @@ bool redis_send(struct redis *redis, const struct span *args, size_t n_args,
 static void redis_on_answer(void *owner, void *arg, const struct redis_answer *answer)
 {
 	struct redis *redis = owner;
-	struct redis_request *request = arg;
-	struct redis_call call = request->call;
-	bool is_late = request->is_late;
-	histogram_observe(&redis->metrics->redis_duration,
-			  clock_now_ns() - request->sent_ns);
-	dlist_remove(&request->link);
-	request_free(redis, request);
-	unsigned reason = METRIC_REDIS_OTHER;
-	if (answer->kind == REDIS_ANSWER_ERROR) {
-		reason = error_reason(answer->text);
-		metric_add(&redis->metrics->redis_failures[reason], 1);
-	}
-	if (!is_late && call.fn != NULL) {
-		call.fn(call.arg, answer);
-	}
+	unsigned reason = redis_requests_answer(&redis->requests, arg, answer);
 	bool is_wrong_server =
 	    reason == METRIC_REDIS_READONLY || reason == METRIC_REDIS_LOADING;
 	if (is_wrong_server && redis->state == REDIS_READY) {
@@ -279,7 +168,7 @@ static void redis_down(struct redis *redis, unsigned reason, const char *why)
 	redis_move(redis, REDIS_DOWN);
 	timer_start(redis->retry, redis->options.retry_ms, 0);
 	redis_give_up(redis, reason);
-	redis_forget_late(redis);
+	redis_requests_forget(&redis->requests);
 }
 
 static void redis_fail(struct redis *redis, unsigned reason, const char *why)
@@ -304,10 +193,7 @@ static void redis_sicken(struct redis *redis)
 
 static bool redis_is_overdue(const struct redis *redis)
 {
-	struct dlist *first = dlist_head(&redis->pending);
-	return first != NULL &&
-	       container_of(first, struct redis_request, link)->call.deadline_ns <=
-		   clock_now_ns();
+	return redis_requests_deadline(&redis->requests) <= clock_now_ns();
 }
 
 static void redis_on_deadline(void *arg)
@@ -389,7 +275,7 @@ static void redis_on_greeting(void *arg, const struct redis_answer *answer)
 		redis_fail(redis, METRIC_REDIS_CONNECT, why);
 		return;
 	}
-	if (!dlist_is_empty(&redis->pending)) {
+	if (redis_requests_are_pending(&redis->requests)) {
 		return; /* more of the greeting to come */
 	}
 	timer_stop(redis->retry);
@@ -536,6 +422,12 @@ static void redis_on_end(struct loop_task *task)
 	}
 }
 
+void redis_configure(struct redis *redis, const struct redis_options *options)
+{
+	redis->options = *options;
+	redis->requests.timeout_ns = options->timeout_ms * NS_PER_MS;
+}
+
 int redis_new(const struct redis_setup *setup, const struct redis_options *options,
 	      struct redis **out)
 {
@@ -544,12 +436,11 @@ int redis_new(const struct redis_setup *setup, const struct redis_options *optio
 		return -ENOMEM;
 	}
 	redis->loop = setup->loop;
-	redis->options = *options;
 	redis->events = setup->events;
 	redis->arg = setup->arg;
 	redis->metrics = setup->metrics;
-	dlist_init(&redis->pending);
-	dlist_init(&redis->late);
+	redis_requests_init(&redis->requests, setup->metrics);
+	redis_configure(redis, options);
 	loop_task_init(&redis->end, redis_on_end);
 	int r = redis_url_init(&redis->url, setup->url);
 	if (r == REDIS_URL_E_INVALID) {
@@ -570,11 +461,6 @@ int redis_new(const struct redis_setup *setup, const struct redis_options *optio
 	return 0;
 }
 
-void redis_configure(struct redis *redis, const struct redis_options *options)
-{
-	redis->options = *options;
-}
-
 void redis_reconnect(struct redis *redis, const char *why)
 {
 	if (redis->state == REDIS_READY) {
@@ -592,7 +478,7 @@ void redis_close(struct redis *redis, void (*done)(void *arg), void *arg)
 	timer_stop(redis->retry);
 	redis_move(redis, REDIS_CLOSED);
 	redis_give_up(redis, METRIC_REDIS_OTHER);
-	redis_forget_late(redis);
+	redis_requests_forget(&redis->requests);
 	redis->done = done;
 	redis->done_arg = arg;
 	loop_task_add(redis->loop, &redis->end);

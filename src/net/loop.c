@@ -3,8 +3,8 @@
 
 /* One turn:
  *
- *   timers ──> prepare: tasks ──> epoll_wait ──> descriptors, posts ──> check ──>
- * closes ^ uv_now()
+ *   timers ─> prepare: tasks ─> epoll_wait ─> descriptors, posts ─> check ─> closes
+ *                                    └ sets uv_now()
  *
  * Tasks run last before the loop sleeps, so whatever a callback queued (gathered
  * writes, objects to free) is done in the same turn.  When tasks go on listing tasks,

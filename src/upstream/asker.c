@@ -4,7 +4,7 @@
 /*
  *   DOWN ──question──> CONNECTING ──> SETUP ──> READY <──> BUSY
  *    ^ └── backing off ──┘               (settings)   (one question)
- *    └──────────── connection lost, refused or given up ──────────
+ *    └──────────── connection lost, refused or given up ───────────┘
  *
  * A question that finds a dead connection and has given no row yet is asked once more:
  * all of them only read.  While the connection cannot be made, the questions that wait
