@@ -188,3 +188,6 @@ struct plan *plan_freeze(const struct plan *draft);
 struct plan *plan_ref(struct plan *plan);
 /* Frees the plan with its last reference; NULL is fine. */
 void plan_unref(struct plan *plan);
+/* Whether the statement, or one of its parts, writes rows or calls a function of a
+ * user's, which may. */
+bool plan_may_write(const struct plan *plan);

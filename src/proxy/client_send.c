@@ -281,15 +281,6 @@ static bool client_is_lost(const struct client *client)
 	       server_is_outdated(client->server);
 }
 
-static bool plan_may_write(const struct plan *plan)
-{
-	bool may = plan->n_writes > 0 || plan->calls_users;
-	for (size_t i = 0; i < plan->n_parts && !may; i++) {
-		may = plan_may_write(plan->parts[i]);
-	}
-	return may;
-}
-
 void client_note_settings(struct client *client, const struct plan *plan)
 {
 	if (client->session.pending == NULL) {

@@ -25,8 +25,7 @@
  * lost and there is a new one, its own: the tag is in flight until it is known what
  * became of it.
  *
- * The same answer says which database of which server it is: what was written to it
- * under another name is found by that (database_aliases()). */
+ * The same answer says which database of which server it is: database_aliases.c. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -124,87 +123,13 @@ static void database_end_doubt(struct database *database, bool is_over)
 	}
 }
 
-static void database_move(struct database *database)
+void database_move(struct database *database)
 {
 	struct databases *databases = database->databases;
 	uint64_t tag = versions_tag_db(database->tag);
 	versions_begin(databases->versions, tag);
 	store_shared_lose(databases->store);
 	versions_end(databases->versions, tag, true);
-}
-
-/* Other names of the same database */
-
-bool database_is_placed(const struct database *database)
-{
-	return atomic_load(&database->is_placed);
-}
-
-size_t database_aliases(struct database *database, struct database **out)
-{
-	if (database_is_placed(database)) {
-		size_t n = atomic_load(&database->n_aliases);
-		memcpy(out, database->aliases, n * sizeof(*out));
-		return n;
-	}
-	size_t n = 0;
-	for (struct database *other = databases_next(database->databases, NULL);
-	     other != NULL && n < DATABASE_MAX_ALIASES;
-	     other = databases_next(database->databases, other)) {
-		if (other->tag != database->tag) {
-			out[n++] = other;
-		}
-	}
-	return n;
-}
-
-static bool database_has_alias(const struct database *database,
-			       const struct database *other)
-{
-	size_t n = atomic_load(&database->n_aliases);
-	for (size_t i = 0; i < n; i++) {
-		if (database->aliases[i] == other) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void database_add_alias(struct database *database, struct database *other)
-{
-	size_t n = atomic_load(&database->n_aliases);
-	if (n < DATABASE_MAX_ALIASES) {
-		database->aliases[n] = other;
-		atomic_store(&database->n_aliases, n + 1);
-	} else if (!other->is_crowded) {
-		other->is_crowded = true;
-		log_error(NULL, "database %s has too many names: %s is not cached",
-			  database->name, other->name);
-		versions_begin(database->databases->versions,
-			       versions_tag_db(other->tag));
-	}
-}
-
-/* A commit that was begun before they knew of each other sees to it when it is
- * answered: commit_recheck(). */
-static void database_find_aliases(struct database *database)
-{
-	const struct database_conf *conf = &database->conf;
-	for (struct database *other = databases_next(database->databases, NULL);
-	     other != NULL; other = databases_next(database->databases, other)) {
-		if (other->tag == database->tag || !other->conf.is_known ||
-		    other->conf.started_us != conf->started_us ||
-		    other->conf.oid != conf->oid || other->is_crowded ||
-		    database_has_alias(database, other)) {
-			continue;
-		}
-		database_add_alias(database, other);
-		database_add_alias(other, database);
-		database_move(database);
-		database_move(other);
-		log_log(NULL, "databases %s and %s are the same: they share writes",
-			database->name, other->name);
-	}
 }
 
 /* Answers */

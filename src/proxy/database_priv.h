@@ -140,6 +140,12 @@ struct database *databases_next(struct databases *databases, struct database *da
 
 /* database_conf.c, on the main thread */
 void database_ask_conf(struct database *database, uint64_t now_ns);
+/* The database's tag moves: nothing from before is served. */
+void database_move(struct database *database);
+
+/* database_aliases.c, on the main thread: after an answer that says where the database
+ * is (database->conf) */
+void database_find_aliases(struct database *database);
 
 /* database_reading.c, on the main thread */
 void database_read_if_due(struct database *database, const struct config *config,

@@ -133,3 +133,12 @@ void plan_unref(struct plan *plan)
 	}
 	free(plan);
 }
+
+bool plan_may_write(const struct plan *plan)
+{
+	bool may = plan->n_writes > 0 || plan->calls_users;
+	for (size_t i = 0; i < plan->n_parts && !may; i++) {
+		may = plan_may_write(plan->parts[i]);
+	}
+	return may;
+}
