@@ -15,7 +15,8 @@
  * MODE      uint32_t                           octal
  *
  * min and max are in the member's unit (for STRING: bytes).  CF_RELOAD: SIGHUP changes it;
- * the others wait for a restart.  CF_SECRET: shown with its password left out. */
+ * the others wait for a restart.  CF_SECRET: shown with its password left out.  Those of TLS
+ * and of the cache are in files of their own. */
 
 /* clang-format off */
 CONFIG(STRING, "pgrecall", "listen_addr", listen_addr, "127.0.0.1", 0, 4096, NONE, 0,
@@ -148,84 +149,13 @@ CONFIG(BOOL, "pgrecall", "log_disconnections", log_disconnections, "1", 0, 0, NO
        "Whether each end of a client is logged, with its reason.")
 CONFIG(INT, "pgrecall", "scram_iterations", scram_iterations, "4096", 4096, 1000000, NONE, CF_RELOAD,
        "Iterations of SCRAM-SHA-256 for secrets derived from plain passwords.")
-CONFIG(ENUM, "pgrecall", "client_tls_sslmode", client_tls_sslmode, "disable", 0, 0, sslmode, CF_RELOAD,
-       "TLS with clients: disable, allow (or prefer) if they ask for it, require, verify-ca (or verify-full) with a certificate of theirs.")
-CONFIG(STRING, "pgrecall", "client_tls_key_file", client_tls_key_file, "", 0, 4096, NONE, CF_RELOAD,
-       "File with the private key shown to clients, PEM without a passphrase.")
-CONFIG(STRING, "pgrecall", "client_tls_cert_file", client_tls_cert_file, "", 0, 4096, NONE, CF_RELOAD,
-       "File with the certificate shown to clients, PEM; intermediate ones behind it.")
-CONFIG(STRING, "pgrecall", "client_tls_ca_file", client_tls_ca_file, "", 0, 4096, NONE, CF_RELOAD,
-       "File with the authorities that certificates of clients are checked against, PEM; empty means that none are asked for.")
-CONFIG(STRING, "pgrecall", "client_tls_protocols", client_tls_protocols, "secure", 1, 256, NONE, CF_RELOAD,
-       "TLS versions for clients: tlsv1.0 to tlsv1.3 separated by commas, secure (1.2 and 1.3) or all.")
-CONFIG(STRING, "pgrecall", "client_tls_ciphers", client_tls_ciphers, "default", 0, 4096, NONE, CF_RELOAD,
-       "Ciphers of TLS 1.2 and older for clients, in OpenSSL's syntax; default means OpenSSL's own.")
-CONFIG(STRING, "pgrecall", "client_tls13_ciphers", client_tls13_ciphers, "", 0, 4096, NONE, CF_RELOAD,
-       "Ciphers of TLS 1.3 for clients, separated by colons; empty means OpenSSL's own.")
-CONFIG(STRING, "pgrecall", "client_tls_ecdhcurve", client_tls_ecdhcurve, "auto", 0, 256, NONE, CF_RELOAD,
-       "Curves of the key exchange with clients, separated by colons; auto means OpenSSL's own, none no curve.")
-CONFIG(STRING, "pgrecall", "client_tls_dheparams", client_tls_dheparams, "auto", 0, 4096, NONE, CF_RELOAD,
-       "Diffie-Hellman with clients of TLS 1.2: auto, none, legacy (1024 bits), or a file with parameters.")
-CONFIG(ENUM, "pgrecall", "server_tls_sslmode", server_tls_sslmode, "prefer", 0, 0, sslmode, CF_RELOAD,
-       "TLS with servers, as libpq's sslmode: disable, allow, prefer, require, verify-ca or verify-full.")
-CONFIG(STRING, "pgrecall", "server_tls_key_file", server_tls_key_file, "", 0, 4096, NONE, CF_RELOAD,
-       "File with the private key shown to servers; empty means libpq's default.")
-CONFIG(STRING, "pgrecall", "server_tls_cert_file", server_tls_cert_file, "", 0, 4096, NONE, CF_RELOAD,
-       "File with the certificate shown to servers; empty means libpq's default.")
-CONFIG(STRING, "pgrecall", "server_tls_ca_file", server_tls_ca_file, "", 0, 4096, NONE, CF_RELOAD,
-       "File with the authorities that certificates of servers are checked against; with it, require checks them too.")
-CONFIG(STRING, "pgrecall", "server_tls_protocols", server_tls_protocols, "secure", 1, 256, NONE, CF_RELOAD,
-       "TLS versions for servers, as client_tls_protocols; without a gap.")
+#include "tbl/config_tls.h"
 CONFIG(BOOL, "pgrecall", "application_name_add_host", application_name_add_host, "0", 0, 0, NONE, CF_RELOAD,
        "Whether the client's address is added to its application_name.")
 CONFIG(DURATION, "pgrecall", "catalog_refresh", catalog_refresh_ms, "60s", 1000, CONFIG_DAY, S, CF_RELOAD,
        "How often each database's catalogue is read again.")
 
-CONFIG(BOOL, "cache", "enabled", cache_enabled, "on", 0, 0, NONE, CF_RELOAD,
-       "Whether anything is cached.")
-CONFIG(BOOL, "cache", "recent", cache_recent, "on", 0, 0, NONE, CF_RELOAD,
-       "Whether recent reads (ordered descending, with a limit) are cached without a rule.")
-CONFIG(BOOL, "cache", "vector", cache_vector, "on", 0, 0, NONE, CF_RELOAD,
-       "Whether pgvector searches are cached without a rule.")
-CONFIG(BOOL, "cache", "default", cache_default, "off", 0, 0, NONE, CF_RELOAD,
-       "Whether every other cacheable read is cached without a rule.")
-CONFIG(DURATION, "cache", "ttl_recent", ttl_recent_ms, "300s", 1000, CONFIG_YEAR, S, CF_RELOAD,
-       "How long a recent read may be answered from the cache.")
-CONFIG(DURATION, "cache", "ttl_vector", ttl_vector_ms, "3600s", 1000, CONFIG_YEAR, S, CF_RELOAD,
-       "How long a pgvector search may be answered from the cache.")
-CONFIG(DURATION, "cache", "ttl_context", ttl_context_ms, "300s", 1000, CONFIG_YEAR, S, CF_RELOAD,
-       "How long a read by key may be answered from the cache.")
-CONFIG(DURATION, "cache", "ttl_default", ttl_default_ms, "300s", 1000, CONFIG_YEAR, S, CF_RELOAD,
-       "How long any other read may be answered from the cache.")
-CONFIG(SIZE, "cache", "l1_size", l1_size, "256MB", 0, 1024 * CONFIG_GB, NONE, CF_RELOAD,
-       "Memory for cached results in this process; 0 means none.")
-CONFIG(INT, "cache", "l1_shards", l1_shards, "16", 1, 1024, NONE, 0,
-       "Parts of the memory cache with a lock each; a power of two.")
-CONFIG(SIZE, "cache", "max_result_size", max_result_size, "1MB", 1, CONFIG_MAX_RESULT, NONE, CF_RELOAD,
-       "Largest result that is cached.")
-CONFIG(SIZE, "cache", "max_key_size", max_key_size, "64kB", 256, 16 * CONFIG_MB, NONE, CF_RELOAD,
-       "Largest key (statement shape, parameters and settings) that is cached.")
-CONFIG(INT, "cache", "version_bits", version_bits, "18", 10, 24, NONE, 0,
-       "The version table has two to this power slots of 8 bytes.")
-CONFIG(INT, "cache", "max_plans", max_plans, "10000", 16, 10000000, NONE, 0,
-       "Statement shapes that a worker remembers.")
-CONFIG(SIZE, "cache", "max_statement_size", max_statement_size, "64kB", 256, 16 * CONFIG_MB, NONE, 0,
-       "Longest statement that is parsed; longer ones count as a write of everything.")
-
-CONFIG(STRING, "redis", "url", redis_url, "", 0, 4096, NONE, CF_SECRET,
-       "redis://[user:password@]host[:port][/db] or unix:/path; empty means no Redis.")
-CONFIG(DURATION, "redis", "timeout", redis_timeout_ms, "20ms", 1, 60 * CONFIG_SEC, MS, CF_RELOAD,
-       "How long one command may take before the cache goes on without Redis.")
-CONFIG(STRING, "redis", "prefix", redis_prefix, "pgrecall:", 0, 128, NONE, 0,
-       "Put in front of every key in Redis.")
-CONFIG(SIZE, "redis", "compress_min", redis_compress_min, "1kB", 0, CONFIG_GB, NONE, CF_RELOAD,
-       "Results of at least this size are compressed in Redis.")
-CONFIG(DURATION, "redis", "retry", redis_retry_ms, "1s", 10, CONFIG_DAY, S, CF_RELOAD,
-       "Pause before a Redis that failed is tried again.")
-CONFIG(SIZE, "redis", "max_value_size", redis_max_value_size, "1MB", 1, 512 * CONFIG_MB, NONE, CF_RELOAD,
-       "Largest value that is written to or read from Redis.")
-CONFIG(INT, "redis", "max_pending", redis_max_pending, "1000", 1, 1000000, NONE, CF_RELOAD,
-       "Commands that a worker may have in flight; beyond it Redis is skipped.")
+#include "tbl/config_cache.h"
 
 CONFIG(STRING, "http", "listen", http_listen, "127.0.0.1:9187", 0, 300, NONE, 0,
        "Address and port of /metrics and the health pages; empty means none.")
