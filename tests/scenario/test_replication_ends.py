@@ -179,6 +179,23 @@ def test_kill_and_what_comes_after(pgrecall, database, how):
 
 
 @BOTH
+def test_reconnect_and_a_line_that_moves_leave_it(pgrecall, postgres, database, empty_database, how):
+    """As PgBouncer's: its connection is not released before it goes.  New ones go to the new place."""
+    where = f"host=127.0.0.1 port={postgres.port} dbname="
+    proxy = pgrecall(databases={"moves": where + database.name}, pgrecall=ADMIN)
+    with proxy.connect("pgbouncer") as console, replicate(proxy, "moves", how) as conn:
+        console.query("RECONNECT moves")
+        proxy.configure(databases={"moves": where + empty_database.name})
+        console.query("RELOAD")
+        console.query("WAIT_CLOSE moves")
+        assert conn.types(conn.query("IDENTIFY_SYSTEM")) == "TDCZ"
+        if how == "database":
+            assert conn.query("SELECT current_database()")[1].values() == [database.name.encode()]
+            with replicate(proxy, "moves", how) as new:
+                assert new.query("SELECT current_database()")[1].values() == [empty_database.name.encode()]
+
+
+@BOTH
 def test_disable(pgrecall, database, how):
     proxy = pgrecall(pgrecall=ADMIN)
     with proxy.connect("pgbouncer") as console, replicate(proxy, database.name, how) as conn:
