@@ -3,42 +3,8 @@
  *
  * What a catalogue snapshot asks the server, in this order: CATALOG_QUESTION(name, columns
  * of an answer, SQL).  Good for PostgreSQL 13 to 18, for any role, with search_path = ''.
- * Each has a taker take_NAME() in sql/catalog_rows.c, which lists its columns. */
-
-/* Schemas that come with PostgreSQL. */
-#define CQ_SYSTEM(column)                                                                \
-	column " IN (SELECT s.oid FROM pg_namespace s"                                   \
-	       " WHERE s.nspname IN ('pg_catalog', 'information_schema'))"
-
-#define CQ_PUBLIC_USAGE                                                                  \
-	"EXISTS (SELECT FROM aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a" \
-	" WHERE a.grantee = 0 AND a.privilege_type = 'USAGE')"
-
-#define CQ_IS_PROC "'pg_catalog.pg_proc'::regclass"
-
-/* 0 immutable, 1 stable, 2 volatile */
-#define CQ_RANK(p) "strpos('sv', " p ".provolatile::text)"
-
-/* A function of an extension whose C code is known not to touch tables. */
-#define CQ_KNOWN_EXTENSION(p)                                                            \
-	p ".oid IN (SELECT e.objid FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid" \
-	" WHERE e.classid = " CQ_IS_PROC " AND e.deptype = 'e'"                          \
-	" AND e.refclassid = 'pg_catalog.pg_extension'::regclass AND x.extname IN"       \
-	" ('btree_gin', 'btree_gist', 'citext', 'cube', 'earthdistance', 'fuzzystrmatch'," \
-	" 'hstore', 'intarray', 'isn', 'ltree', 'pg_trgm', 'pg_uuidv7', 'pgcrypto', 'seg'," \
-	" 'unaccent', 'uuid-ossp', 'vector'))"
-
-/* P is an alias of pg_proc: a function that could write. */
-#define CQ_MAY_WRITE(p)                                                                  \
-	"(" p ".provolatile = 'v' AND NOT " CQ_SYSTEM(p ".pronamespace")                 \
-	" AND NOT " CQ_KNOWN_EXTENSION(p) ")"
-
-/* SOURCE of a function, as text: it may change its session, or the catalogue, for those
- * that come later. */
-#define CQ_CHANGES(source)                                                               \
-	source " ~* '[[:<:]](" SETTING_ANYWHERE("|") "|set_config|[a-z]+_to_xml[a-z]*|ts_stat" \
-	"|ts_rewrite)[[:>:]]|(^|[>\\x3b]|[[:<:]](" SETTING_OPENERS("|") "))[[:space:]]*"     \
-	"(" SETTING_WORDS("|") ")[[:space:]]'"
+ * Each has a taker catalog_take_NAME() in sql/catalog_rows.c or sql/catalog_code.c, which lists
+ * its columns.  CQ_... are in sql/catalog_sql.h, for who takes the SQL. */
 
 /* Compiling such queries takes half a second, running them ten milliseconds. */
 CATALOG_QUESTION(settings, 1,
@@ -204,11 +170,3 @@ CATALOG_QUESTION(rules, 2,
 CATALOG_QUESTION(views, 2,
 	"SELECT c.oid, pg_get_viewdef(c.oid) FROM pg_class c WHERE c.relkind = 'v'"
 	" AND NOT " CQ_SYSTEM("c.relnamespace"))
-
-#undef CQ_SYSTEM
-#undef CQ_PUBLIC_USAGE
-#undef CQ_IS_PROC
-#undef CQ_RANK
-#undef CQ_KNOWN_EXTENSION
-#undef CQ_MAY_WRITE
-#undef CQ_CHANGES

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sql/catalog_data.h"
+#include "sql/catalog_build.h"
 #include "sql/catalog_row.h"
 #include "sql/trigger_source.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sql/catalog_data.h"
+#include "sql/catalog_build.h"
 #include "sql/catalog_row.h"
 
 /* Schemas, roles, usage */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sql/catalog_data.h"
+#include "sql/catalog_build.h"
 
 static uint32_t catalog_tree_of(struct catalog *catalog, uint32_t i)
 {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "sql/catalog_data.h"
+#include "sql/catalog_build.h"
 #include "sql/relations.h"
 #include "sql/trigger_source.h"
 

@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#include "sql/catalog_data.h"
+#include "sql/catalog_build.h"
 
 struct fixture_row {
 	size_t question;
