@@ -44,6 +44,7 @@ struct owed {
 	bool is_told;	  /* D: its ParameterDescription has come */
 	bool failed;	  /* an ErrorResponse came for it (Q, S: for its group) */
 	bool is_set;	  /* OWED_SETTINGS: they are in force */
+	bool is_done;	  /* Q, F: something of it was completed */
 	bool deallocated; /* its DEALLOCATE ALL has been done */
 	uint8_t copy_begins;   /* Q, E: COPY FROM STDIN that have begun */
 	uint8_t copy_ends;     /* Q, E: CopyDone and CopyFail that were sent for it; S:

@@ -66,13 +66,26 @@ static void client_note_group(struct client *client, bool rolled_back)
 	client->groups_ok = client->groups_ok || !rolled_back;
 }
 
+/* ReadyForQuery may come for HEAD.  One that nobody asked for must not pass as the
+ * whole answer of what was sent last: the connection would go to another client, who
+ * would be told the rest. */
+static bool server_may_be_ready(const struct owed *head)
+{
+	if (head == NULL || !owed_ends_group(head)) {
+		return false;
+	}
+	if (head->flags & OWED_SETTINGS) {
+		return head->is_set;
+	}
+	return head->kind == 'S' || head->failed || head->is_done;
+}
+
 enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
 	struct owed *head = owed_head(&server->owed);
 	uint8_t status;
-	if (head == NULL ||
-	    (head->kind != 'Q' && head->kind != 'S' && head->kind != 'F') ||
+	if (!server_may_be_ready(head) ||
 	    message_read_ready(frame->body, &status) != 0) {
 		server_close(server, SERVER_CLOSE_PROTOCOL);
 		return CLOSED;
@@ -214,6 +227,7 @@ enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
 		head->is_set |= span_eq(frame->body, SPAN_LIT("COMMIT\0"));
 		return SWALLOW;
 	}
+	head->is_done = true;
 	if (frame->type == 'C') {
 		server->rolled_back =
 		    frame->body.n >= 8 && memcmp(frame->body.p, "ROLLBACK", 8) == 0;

@@ -287,6 +287,17 @@ static enum verdict server_on_row(struct walk *walk, const struct frame *frame)
 	return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
 }
 
+static enum verdict server_on_function(struct walk *walk)
+{
+	struct owed *head = owed_head(&walk->server->owed);
+	if (head == NULL || head->kind != 'F') {
+		server_close(walk->server, SERVER_CLOSE_PROTOCOL);
+		return CLOSED;
+	}
+	head->is_done = true;
+	return PASS;
+}
+
 static enum verdict server_step(struct walk *walk, const struct frame *frame)
 {
 	switch (frame->type) {
@@ -309,8 +320,9 @@ static enum verdict server_step(struct walk *walk, const struct frame *frame)
 	case 't':
 		return server_on_parameter_types(walk, frame);
 	case 'c':
-	case 'V':
 		return PASS;
+	case 'V':
+		return server_on_function(walk);
 	case 'E':
 		return server_on_error(walk, frame);
 	case 'Z':

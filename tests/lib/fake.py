@@ -59,6 +59,7 @@ class Peer:
         self.number = number
         self.pooled = False  # it is one that clients use
         self.skipping = False  # set after an error in a batch: up to Sync
+        self.statement = b""  # of the last Parse
 
     def send(self, data):
         self.socket.sendall(data)
@@ -97,7 +98,11 @@ class Peer:
             known = str(1000 + self.number), "0", "\n".join(f"{k}={v}" for k, v in SETTINGS.items())
             self.send(rows(*(known if probe else ["fake"])) + READY)
         elif kind in "PBC":
+            if kind == "P":
+                self.statement = body.split(b"\0")[1]
             self.send(message({"P": "1", "B": "2", "C": "3"}[kind]))
+        elif kind == "E" and self.statement == b"COMMIT":
+            self.send(message("C", b"COMMIT\0"))
         elif kind == "E":
             self.send(row("fake") + message("C", b"SELECT 1\0"))
         elif kind == "D":

@@ -163,6 +163,27 @@ def test_T20_error_without_sqlstate_to_ours(pgrecall, fakes, what):
         assert conn.query("good")[1].values() == [b"fake"]
 
 
+@pytest.mark.parametrize("ours", [False, True], ids=["client", "settings"])
+def test_ready_that_answers_nothing(pgrecall, fakes, ours):
+    """A ReadyForQuery too many ends the connection: what comes behind it is nobody else's."""
+    def answer(peer, kind, body):
+        is_it = kind == "Q" and body == b"bad\0" if not ours else kind == "P" and b"Asia" in body
+        if is_it and peer.number == first[0]:
+            peer.send(READY)
+        return is_it and peer.number == first[0]
+    first = [None]
+    fake = fakes(answer)
+    proxy = before(pgrecall, fake, default_pool_size=1)
+    with connect(proxy) as other:
+        other.query("good")
+        first[0] = fake.pooled()[-1].number
+        with connect(proxy, **({"TimeZone": "Asia/Tokyo"} if ours else {})) as conn:
+            conn.send(query("bad"))
+            assert [m.sqlstate() for m in conn.rest()] == ["08006"]
+        assert other.query("good")[1].values() == [b"fake"]
+        assert fake.pooled()[-1].number != first[0]
+
+
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 @pytest.mark.parametrize("with_error", [True, False])
 def test_T54_fatal_and_the_end_are_told_once(pgrecall, fakes, mode, with_error):
