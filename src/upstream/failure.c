@@ -16,6 +16,9 @@ static const struct {
 	const char *reason;
 	const char *sqlstate;
 } failure_words[] = {
+	/* what is there speaks something else */
+	{ "expected authentication request", "refused", SQLSTATE_CONNECTION_FAILURE },
+	{ "received invalid response", "refused", SQLSTATE_CONNECTION_FAILURE },
 	{ "timed out", "timeout", SQLSTATE_CANNOT_CONNECT },
 	{ "timeout", "timeout", SQLSTATE_CANNOT_CONNECT },
 	{ "could not translate host name", "dns", SQLSTATE_CANNOT_CONNECT },

@@ -32,6 +32,11 @@ static const struct {
 	  true },
 	{ TO "server does not support SSL, but SSL was required\n", "tls", "08006",
 	  TO "server does not support SSL, but SSL was required", false },
+	{ TO "expected authentication request from server, but received H\n", "refused",
+	  "08006", TO "expected authentication request from server, but received H",
+	  true },
+	{ TO "received invalid response to SSL negotiation: H\n", "refused", "08006",
+	  TO "received invalid response to SSL negotiation: H", true },
 	{ TO "fe_sendauth: no password supplied\n", "auth", "28000",
 	  "the server asks for a password and none is known: give it in clear text in "
 	  "auth_file, or user and password in [databases]",
