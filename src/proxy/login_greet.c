@@ -100,7 +100,8 @@ static void login_greet_parameters(struct client *client, const struct welcome *
 	}
 }
 
-bool login_write_key(struct client *client, uint32_t pid, struct buf *out)
+/* Gives the client its cancel key, and appends the message.  False: it has none. */
+static bool login_write_key(struct client *client, uint32_t pid, struct buf *out)
 {
 	uint8_t key[STARTUP_OUR_KEY_MAX];
 	size_t key_len =
@@ -112,7 +113,8 @@ bool login_write_key(struct client *client, uint32_t pid, struct buf *out)
 	return true;
 }
 
-void login_done(struct client *client, enum client_state state, uint32_t db_index)
+static void login_done(struct client *client, enum client_state state,
+		       uint32_t db_index)
 {
 	struct worker *worker = client->worker;
 	histogram_observe(&metrics_database(worker->metrics, db_index)->client_login,
@@ -125,6 +127,18 @@ void login_done(struct client *client, enum client_state state, uint32_t db_inde
 	}
 	login_free(steal(&client->login));
 	stream_resume(&client->stream);
+}
+
+void login_end_greeting(struct client *client, struct buf *greeting, uint32_t pid,
+			enum client_state state, uint32_t db_index)
+{
+	if (!login_write_key(client, pid, greeting)) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return;
+	}
+	writer_ready(greeting, 'I');
+	stream_put(&client->stream, buf_span(greeting));
+	login_done(client, state, db_index);
 }
 
 static void login_greet(struct client *client, struct welcome *welcome,
@@ -146,16 +160,10 @@ static void login_greet(struct client *client, struct welcome *welcome,
 	login_greet_parameters(client, welcome, &out);
 	const struct server *server = client->server;
 	uint32_t pid = server != NULL && server->pid_is_true ? server->pid : 0;
-	if (!login_write_key(client, pid, &out)) {
-		buf_fini(&out);
-		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
-		return;
-	}
-	writer_ready(&out, 'I');
-	stream_put(&client->stream, buf_span(&out));
+	login_end_greeting(client, &out, pid, CLIENT_IDLE,
+			   client->pool->shared->db_index);
 	buf_fini(&out);
-	login_done(client, CLIENT_IDLE, client->pool->shared->db_index);
-	if (client->server != NULL) {
+	if (client->server != NULL && client->state == CLIENT_IDLE) {
 		client_move(client, CLIENT_BOUND);
 	}
 }
@@ -227,6 +235,29 @@ static void login_greet_or_wait(struct client *client)
 }
 
 /* Logged in: finds the pool. */
+/* The client is one of the pool's from now on, in the mode of DB or of its user.  False
+ * without memory. */
+static bool login_join(struct client *client, const struct config_database *db,
+		       struct pool *pool)
+{
+	struct worker *worker = client->worker;
+	const struct login *login = client->login;
+	client_join_pool(client, pool);
+	const struct config_user *user =
+	    config_find_user(worker->config, span_str(login->user));
+	enum pool_mode mode = db->has_pool_mode ? db->pool_mode
+			      : user != NULL && user->has_pool_mode
+				  ? user->pool_mode
+				  : worker->config->pool_mode;
+	client->cache_off = !db->cache;
+	client->session_mode = mode == POOL_MODE_SESSION;
+	client->statement_mode = mode == POOL_MODE_STATEMENT;
+	client->database =
+	    database_find(worker->proxy->databases, span_str(login->database),
+			  span_str(login->user), login->password);
+	return client->database != NULL;
+}
+
 void login_accepted(struct client *client)
 {
 	struct worker *worker = client->worker;
@@ -270,20 +301,7 @@ void login_accepted(struct client *client)
 					 : CLIENT_CLOSE_TOO_MANY_OF_USER);
 		return;
 	}
-	client_join_pool(client, pool);
-	const struct config_user *user =
-	    config_find_user(worker->config, span_str(login->user));
-	enum pool_mode mode = db->has_pool_mode ? db->pool_mode
-			      : user != NULL && user->has_pool_mode
-				  ? user->pool_mode
-				  : worker->config->pool_mode;
-	client->cache_off = !db->cache;
-	client->session_mode = mode == POOL_MODE_SESSION;
-	client->statement_mode = mode == POOL_MODE_STATEMENT;
-	client->database =
-	    database_find(worker->proxy->databases, span_str(login->database),
-			  span_str(login->user), login->password);
-	if (client->database == NULL) {
+	if (!login_join(client, db, pool)) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
 	}

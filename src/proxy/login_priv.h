@@ -144,11 +144,11 @@ void login_peer_forget(struct login_peer *peer);
  * a server connection is there. */
 void login_accepted(struct client *client);
 
-/* Gives the client its cancel key, with process id PID or (0) one of ours, and appends
- * the message.  False: it has none. */
-bool login_write_key(struct client *client, uint32_t pid, struct buf *out);
-/* The greeting is sent: the client's login is over. */
-void login_done(struct client *client, enum client_state state, uint32_t db_index);
+/* Appends to the GREETING the cancel key, with process id PID or (0) one of ours, and
+ * ReadyForQuery, and sends it: the login is over, and the client goes to STATE.  It is
+ * closed when it cannot get a key. */
+void login_end_greeting(struct client *client, struct buf *greeting, uint32_t pid,
+			enum client_state state, uint32_t db_index);
 
 /* login_relay.c: what a replication client's server connection is to be opened with.
  * False: no memory. */

@@ -127,13 +127,7 @@ void login_relay_greet(struct client *client)
 			writer_parameter_status(&out, span_str(*name), span_str(value));
 		}
 	}
-	if (!login_write_key(client, relay_pid(client->relay), &out)) {
-		buf_fini(&out);
-		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
-		return;
-	}
-	writer_ready(&out, 'I');
-	stream_put(&client->stream, buf_span(&out));
+	login_end_greeting(client, &out, relay_pid(client->relay), CLIENT_RELAY,
+			   relay_db_index(client->relay));
 	buf_fini(&out);
-	login_done(client, CLIENT_RELAY, relay_db_index(client->relay));
 }

@@ -313,8 +313,8 @@ static bool session_may_end(const struct plan *plan)
 	       plan->kind == PLAN_UNPARSED || plan->writes_all;
 }
 
-void session_sent(struct session *session, const struct plan *plan,
-		  struct context *server)
+/* What a statement of any kind may do to the session. */
+static void session_sent_any(struct session *session, const struct plan *plan)
 {
 	session_pin(session, plan->pins & (uint8_t)~session->unpinned);
 	session->pins_end |= plan->ends;
@@ -340,6 +340,12 @@ void session_sent(struct session *session, const struct plan *plan,
 				  plan->executes || plan->suspect || plan->writes_all ||
 				  plan->kind == PLAN_WRITE || plan->kind == PLAN_COPY ||
 				  plan->kind == PLAN_DDL || plan->kind == PLAN_UNPARSED;
+}
+
+void session_sent(struct session *session, const struct plan *plan,
+		  struct context *server)
+{
+	session_sent_any(session, plan);
 	switch ((enum plan_kind)plan->kind) {
 	case PLAN_READ:
 		if (plan->suspect || plan->writes_all || plan->n_writes > 0 ||
