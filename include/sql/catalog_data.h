@@ -28,14 +28,14 @@
 	}
 
 struct catalog_schema {
-	const char *name;
+	const char *name; /* comes first: catalog_named() */
 	uint32_t oid;
 	bool is_public; /* everybody may use it */
 	bool is_system;
 };
 
 struct catalog_role {
-	const char *name;
+	const char *name; /* comes first: catalog_named() */
 	bool is_super;
 };
 
@@ -64,7 +64,7 @@ struct catalog_function {
 };
 
 struct catalog_operator {
-	const char *name;
+	const char *name; /* comes first: catalog_named() */
 	struct operator_info info;
 };
 
@@ -112,8 +112,9 @@ uint32_t catalog_oid_index(const void *items, uint32_t n, size_t size, size_t of
 uint32_t catalog_schema_index(const struct catalog *catalog, uint32_t oid);
 uint32_t catalog_relation_index(const struct catalog *catalog, uint32_t oid);
 uint32_t catalog_type_index(const struct catalog *catalog, uint32_t oid);
-/* Index of the named schema or role, or CATALOG_NONE. */
+/* Index of the named schema, role or operator, or CATALOG_NONE. */
 uint32_t catalog_schema_named(const struct catalog *catalog, struct span name);
 uint32_t catalog_role_named(const struct catalog *catalog, struct span name);
+uint32_t catalog_operator_named(const struct catalog *catalog, struct span name);
 /* How values of the type are made canonical. */
 enum canon catalog_canon(uint32_t type, bool is_deterministic);

@@ -123,30 +123,38 @@ uint32_t catalog_type_index(const struct catalog *catalog, uint32_t oid)
 				 offsetof(struct catalog_type, info.oid), oid);
 }
 
-uint32_t catalog_schema_named(const struct catalog *catalog, struct span name)
+/* The item of that name, in space 0 of the index; an item of SIZE bytes begins with its
+ * name. */
+static uint32_t catalog_named(const struct name_index *index, const void *items,
+			      size_t size, struct span name)
 {
 	uint32_t hash = name_index_hash(0, name);
 	uint32_t item;
 	uint32_t at = 0;
-	while ((item = name_index_next(&catalog->schema_names, hash, &at)) !=
-	       NAME_INDEX_END) {
-		if (span_eq_str(name, catalog->schemas.items[item].name)) {
+	while ((item = name_index_next(index, hash, &at)) != NAME_INDEX_END) {
+		const char *const *found =
+		    (const void *)((const uint8_t *)items + item * size);
+		if (span_eq_str(name, *found)) {
 			return item;
 		}
 	}
 	return CATALOG_NONE;
 }
 
+uint32_t catalog_schema_named(const struct catalog *catalog, struct span name)
+{
+	return catalog_named(&catalog->schema_names, catalog->schemas.items,
+			     sizeof(struct catalog_schema), name);
+}
+
 uint32_t catalog_role_named(const struct catalog *catalog, struct span name)
 {
-	uint32_t hash = name_index_hash(0, name);
-	uint32_t item;
-	uint32_t at = 0;
-	while ((item = name_index_next(&catalog->role_names, hash, &at)) !=
-	       NAME_INDEX_END) {
-		if (span_eq_str(name, catalog->roles.items[item].name)) {
-			return item;
-		}
-	}
-	return CATALOG_NONE;
+	return catalog_named(&catalog->role_names, catalog->roles.items,
+			     sizeof(struct catalog_role), name);
+}
+
+uint32_t catalog_operator_named(const struct catalog *catalog, struct span name)
+{
+	return catalog_named(&catalog->operator_names, catalog->operators.items,
+			     sizeof(struct catalog_operator), name);
 }

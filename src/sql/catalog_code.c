@@ -88,14 +88,9 @@ static struct catalog_operator *
 catalog_builder_operator(struct catalog_builder *builder, struct span name)
 {
 	struct catalog *catalog = builder->catalog;
-	uint32_t hash = name_index_hash(0, name);
-	uint32_t item;
-	uint32_t at = 0;
-	while ((item = name_index_next(&catalog->operator_names, hash, &at)) !=
-	       NAME_INDEX_END) {
-		if (span_eq_str(name, catalog->operators.items[item].name)) {
-			return &catalog->operators.items[item];
-		}
+	uint32_t at = catalog_operator_named(catalog, name);
+	if (at != CATALOG_NONE) {
+		return &catalog->operators.items[at];
 	}
 	struct catalog_name *kept = catalog_builder_keep(builder, name);
 	struct catalog_operator *op = CATALOG_PUSH(builder, &catalog->operators);
@@ -104,8 +99,8 @@ catalog_builder_operator(struct catalog_builder *builder, struct span name)
 	}
 	op->name = kept->text;
 	op->info.is_system = true;
-	int r =
-	    name_index_add(&catalog->operator_names, hash, catalog->operators.n - 1);
+	int r = name_index_add(&catalog->operator_names, name_index_hash(0, name),
+			       catalog->operators.n - 1);
 	if (r < 0) {
 		builder->error = r;
 		return NULL;

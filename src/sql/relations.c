@@ -285,17 +285,12 @@ bool relations_function(const struct catalog *catalog, const struct search_path 
 bool relations_operator(const struct catalog *catalog, struct span name,
 			struct operator_info *out)
 {
-	uint32_t hash = name_index_hash(0, name);
-	uint32_t item;
-	uint32_t at = 0;
-	while ((item = name_index_next(&catalog->operator_names, hash, &at)) !=
-	       NAME_INDEX_END) {
-		if (span_eq_str(name, catalog->operators.items[item].name)) {
-			*out = catalog->operators.items[item].info;
-			return true;
-		}
+	uint32_t at = catalog_operator_named(catalog, name);
+	if (at == CATALOG_NONE) {
+		return false;
 	}
-	return false;
+	*out = catalog->operators.items[at].info;
+	return true;
 }
 
 bool relations_type(const struct catalog *catalog, const struct search_path *path,
