@@ -43,8 +43,10 @@ struct epoch_view {
 	bool is_known; /* nothing was lost since value was sent */
 };
 
+/* Nothing is known, so that the first to see it writes a new epoch. */
 void epoch_init(struct epoch *epoch);
 void epoch_fini(struct epoch *epoch);
+/* Everything as of one moment. */
 struct epoch_view epoch_view(struct epoch *epoch);
 /* Counts one loss; when it returns no worker trusts Redis until a new epoch is there.
  */

@@ -28,6 +28,7 @@ struct key {
 
 #define KEY_CONTEXT_LEN 8 /* bytes of the context id at the front */
 
+/* Allocates nothing; a key of more than MAX_BYTES is refused by key_finish(). */
 void key_init(struct key *key, size_t max_bytes);
 void key_fini(struct key *key);
 /* Begins a new key, keeping the memory. */

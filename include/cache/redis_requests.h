@@ -31,6 +31,7 @@ struct redis_requests {
 	size_t n_bytes;	      /* of the commands in both */
 };
 
+/* METRICS: the worker's shard, which counts commands, failures and what is pending. */
 void redis_requests_init(struct redis_requests *requests, struct metrics *metrics);
 /* Sends a command.  0 or -ENOMEM. */
 int redis_requests_put(struct redis_requests *requests, struct redis_link *link,

@@ -37,6 +37,8 @@ struct version_notes {
 int versions_new(unsigned bits, struct versions **out) MUST_CHECK;
 void versions_free(struct versions *versions);
 
+/* The tags of a database, of a relation (its oid) read without a key, of all values of
+ * a column (attnum), and of one of them (operand_hash()): the same in every process. */
 uint64_t versions_tag_db(uint64_t db_tag);
 uint64_t versions_tag_any(uint64_t db_tag, uint32_t rel);
 uint64_t versions_tag_col_all(uint64_t db_tag, uint32_t rel, int16_t attnum);

@@ -16,12 +16,14 @@ struct late {
 	size_t bytes; /* not sent yet */
 };
 
+/* Empty; allocates nothing. */
 void late_init(struct late *late);
 /* Releases what is left. */
 void late_fini(struct late *late);
 /* BYTES stay where they are until RELEASE(OWNER).  False without memory: not taken. */
 bool late_add_owned(struct late *late, struct span bytes, void *owner,
 		    void (*release)(void *owner));
+/* The same with a copy of them. */
 bool late_add_copy(struct late *late, struct span bytes);
 /* The bytes to send next; empty when there are none. */
 struct span late_head(const struct late *late);

@@ -21,6 +21,7 @@ struct loop_task {
 	void (*run)(struct loop_task *task);
 };
 
+/* SCRATCH_SIZE: of the shared receive buffer, bytes.  0, -ENOMEM, or libuv's error. */
 int loop_new(size_t scratch_size, struct loop **out) MUST_CHECK;
 /* The loop must have been stopped and its handles closed; runs until they are.  Calls
  * that were posted and pool work that was started are still run.  NULL is fine. */

@@ -89,6 +89,8 @@ struct stream {
 	bool broken;	      /* a write failed; ended() follows */
 };
 
+/* The streams of LOOP.  HOLD_MAX: bytes of a message that a stream holds at most;
+ * OUT_HIGH: where `out` is too full. */
 void stream_group_init(struct stream_group *group, struct loop *loop, size_t hold_max,
 		       size_t out_high);
 /* After the last of its streams was closed. */

@@ -20,6 +20,8 @@ struct watch;
  * and EVENTS is what was asked for: the next recv() or send() finds the real cause. */
 typedef void (*watch_fn)(void *arg, int events, int err);
 
+/* Watches FD, which the caller owns and keeps open until watch_close(); no events yet.
+ * 0, -ENOMEM, or -errno for a descriptor that cannot be polled. */
 int watch_new(struct loop *loop, int fd, watch_fn fn, void *arg,
 	      struct watch **out) MUST_CHECK;
 /* EVENTS 0 stops it.  No effect when the interest is already EVENTS. */

@@ -72,6 +72,7 @@ struct channels {
 	atomic_size_t n_posted; /* bytes of notes on their way */
 };
 
+/* Empty; all clients must have let go of theirs before the end. */
 void channels_init(struct channels *channels);
 void channels_fini(struct channels *channels);
 /* The channel NAME with one more user; it is asked for when it is new.  NULL without

@@ -28,6 +28,7 @@ struct database_digest {
 	struct digest_oids temp_relations;
 };
 
+/* Of no rows; the end frees what it took to read them. */
 void database_digest_init(struct database_digest *digest);
 void database_digest_fini(struct database_digest *digest);
 /* One row of an answer to question QUESTION of tbl/catalog_questions.h; the questions

@@ -53,6 +53,7 @@ enum listen_act {
 	LISTEN_ACT_SAVEPOINT,
 };
 
+/* None; allocates nothing. */
 void listens_init(struct listens *listens);
 /* Lets go of everything. */
 void listens_fini(struct listens *listens);

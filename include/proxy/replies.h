@@ -26,6 +26,7 @@ struct replies {
 	size_t bytes; /* waiting, with what it costs to keep them */
 };
 
+/* Empty; the end drops what waits, and releases it. */
 void replies_init(struct replies *replies);
 void replies_fini(struct replies *replies);
 static inline bool replies_are_empty(const struct replies *replies)

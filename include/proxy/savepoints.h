@@ -26,6 +26,7 @@ struct savepoints {
 	bool are_unsure; /* some were made or released without our knowing for sure */
 };
 
+/* None; allocates nothing. */
 void savepoints_init(struct savepoints *savepoints);
 /* The transaction is over. */
 void savepoints_clear(struct savepoints *savepoints);

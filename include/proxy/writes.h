@@ -49,8 +49,10 @@ struct operands {
 bool operand_hash(const struct operand *operand, enum canon canon,
 		  const struct operands *from, uint64_t *hash_out, bool *is_null);
 
+/* Nothing written yet; allocates nothing. */
 void writes_init(struct writes *writes);
 void writes_fini(struct writes *writes);
+/* The transaction is over: as after writes_init(). */
 void writes_reset(struct writes *writes);
 /* Adds what one execution of PLAN writes. */
 void writes_add(struct writes *writes, const struct plan *plan,

@@ -72,6 +72,7 @@ struct owed_queue {
 	uint64_t n_popped;
 };
 
+/* Empty; allocates nothing. */
 void owed_init(struct owed_queue *queue);
 /* Frees the ring; the items must be gone. */
 void owed_fini(struct owed_queue *queue);

@@ -28,6 +28,7 @@ struct prepared {
 	uint32_t free;
 };
 
+/* For CAP ids at most; allocates nothing yet. */
 void prepared_init(struct prepared *prepared, uint32_t cap);
 void prepared_fini(struct prepared *prepared);
 /* True when ID is there; it becomes the most recently used. */
@@ -35,5 +36,6 @@ bool prepared_use(struct prepared *prepared, uint64_t id);
 /* Adds ID; *EVICTED_OUT is the id that had to go, or 0.  -ENOMEM without memory. */
 int prepared_add(struct prepared *prepared, uint64_t id,
 		 uint64_t *evicted_out) MUST_CHECK;
+/* No effect when ID is not there. */
 void prepared_remove(struct prepared *prepared, uint64_t id);
 void prepared_clear(struct prepared *prepared);

@@ -53,6 +53,7 @@ struct statement {
 	uint8_t bytes[];	       /* text, a zero, types */
 };
 
+/* Without a limit.  0 or -ENOMEM. */
 int statement_table_new(struct statement_table **out) MUST_CHECK;
 /* How many bytes statements may take in the whole process (T-67). */
 void statement_table_limit(struct statement_table *table, size_t max_bytes);

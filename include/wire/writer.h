@@ -84,6 +84,7 @@ void writer_data_row(struct buf *buf, const struct span *values, size_t n_values
 
 /* ---- to servers ---- */
 
+/* A simple query: TEXT without a zero. */
 void writer_query(struct buf *buf, struct span text);
 /* TYPES: N_TYPES oids in network order, as struct message_parse has them. */
 void writer_parse(struct buf *buf, struct span name, struct span text,

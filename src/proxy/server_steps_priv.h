@@ -35,6 +35,7 @@ struct walk {
 	size_t run; /* first byte of the run */
 };
 
+/* Whose pool the connection is in: it changes when it moves to another worker. */
 struct worker *server_worker(const struct server *server);
 /* Passes the run on. */
 void walk_flush(struct walk *walk);

@@ -24,6 +24,7 @@ struct pool_attempt { /* one connect under way */
 	unsigned n_reconnects;
 };
 
+/* The database's counters in the worker's shard. */
 struct metrics_db *pool_metrics(struct pool *pool);
 /* Hands a connection to the client that has waited longest. */
 void pool_grant(struct pool *pool, struct server *server);
