@@ -47,6 +47,14 @@ enum client_state {
 /* Items that one client may have outstanding before it is read no further. */
 #define CLIENT_MAX_OWED 4096
 
+/* What the server has said of the setting of a SHOW: proxy/client_shows.h. */
+enum shown {
+	SHOWN_NOT_ASKED,
+	SHOWN_ASKED,
+	SHOWN_KNOWN,
+	SHOWN_UNKNOWN,
+};
+
 enum lookup_result {
 	LOOKUP_NONE, /* not asked */
 	LOOKUP_PENDING,
@@ -98,14 +106,16 @@ struct client {
 	uint8_t pins_told;	/* pins that the metrics know of */
 	bool is_stale; /* the message at hand is to be looked at again, at once */
 	bool settings_answered; /* the last answer was that its settings are in force */
-	bool settings_synced;	/* a Sync was sent behind settings not answered yet */
-	bool told_fatal;	/* a FATAL error has been passed on */
-	uint64_t settings_at;	/* position from which on settings are pending */
-	bool groups_ok;		/* since settings are pending: a group succeeded, ... */
-	bool groups_failed;	/* ... a group failed */
-	uint32_t cancel_pid;	/* as the client was told */
-	uint32_t cancel_slot;	/* in the table of cancel keys */
-	bool has_cancel;	/* cancel_pid is registered */
+	bool shows_answered;	/* the last answer was of proxy/client_shows.h */
+	enum shown shown;
+	bool settings_synced; /* a Sync was sent behind settings not answered yet */
+	bool told_fatal;      /* a FATAL error has been passed on */
+	uint64_t settings_at; /* position from which on settings are pending */
+	bool groups_ok;	      /* since settings are pending: a group succeeded, ... */
+	bool groups_failed;   /* ... a group failed */
+	uint32_t cancel_pid;  /* as the client was told */
+	uint32_t cancel_slot; /* in the table of cancel keys */
+	bool has_cancel;      /* cancel_pid is registered */
 	struct cancel_order *cancel_order; /* it has asked to cancel; or NULL */
 	struct dlist late_cancels; /* struct cancel_order: see cancel_settled() */
 	uint64_t accepted_us;	   /* since 1970 */

@@ -20,6 +20,8 @@
 #include "sql/plan.h"
 #include "upstream/context.h"
 
+#define SESSION_MAX_CUSTOMS 8
+
 struct session {
 	struct context
 	    *context; /* settings in force once nothing is pending; a reference */
@@ -64,6 +66,9 @@ struct session {
 			  * statement counts as a write of everything */
 	bool cache_off;	 /* SET pgrecall.cache = off */
 	bool is_unsure;	 /* if what was sent fails, some of its settings may yet hold */
+	uint64_t customs[SESSION_MAX_CUSTOMS]; /* hashes of the names of custom
+						* settings that it has ever set */
+	uint8_t n_customs;		       /* more than that many: perhaps any */
 	bool resets; /* a RESET was sent: the server reports values that are its own,
 		      * not those that the client has logged in with */
 	bool uses_sequences; /* something that may have advanced one was sent to the

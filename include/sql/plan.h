@@ -156,6 +156,7 @@ struct plan {
 	bool unpins;	      /* DISCARD ALL */
 	bool copy_in;	      /* COPY ... FROM STDIN */
 	bool executes;	      /* EXECUTE, of set_name; also inside EXPLAIN and others */
+	bool shows_custom;    /* SHOW of set_name, which has a dot */
 	bool needs_now_check; /* has constants or parameters that 'now' could be in */
 	uint8_t pins;	      /* enum plan_pin bits */
 	uint8_t ends;	      /* pins whose causes it may end */
@@ -163,9 +164,9 @@ struct plan {
 	bool hint_off;	      /* pgrecall(off) */
 	uint64_t fingerprint; /* libpg_query's; 0 when not parsed */
 	const char *normalized; /* text with constants as $n, zero-terminated; owned */
-	char *set_name;	   /* lower case setting name, gid, channel, savepoint, or the
-			    * name of the statement in DEALLOCATE and EXECUTE; owned,
-			    * may be NULL */
+	char *set_name;	   /* lower case setting name (of SET and SHOW), gid, channel,
+			    * savepoint, or the    name of the statement in DEALLOCATE and
+			    * EXECUTE; owned,    may be NULL */
 	char *set_value;   /* decoded value as set_config() takes it; may be NULL */
 	uint16_t n_consts; /* constants in the text */
 	uint16_t n_reads;

@@ -173,6 +173,7 @@ struct statement {
 	bool unpins;
 	bool copy_in;
 	bool executes;
+	bool shows_custom;
 	uint8_t pins;
 	uint8_t ends; /* pins whose causes it may end */
 	enum plan_set_kind set_kind;

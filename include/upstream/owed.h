@@ -27,6 +27,7 @@ enum owed_flags {
 	OWED_SEQUENCES = 32, /* takes away what others did with sequences */
 	OWED_PROBE = 8,	     /* asks what the settings of a new connection are */
 	OWED_CONNECT = 64,   /* connect_query: proxy/server_begin.h */
+	OWED_SHOWS = 128,    /* asks for a setting: proxy/client_shows.h */
 };
 
 /* The message is ignored by the server: never the head of the queue. */

@@ -12,6 +12,7 @@
 #include "proxy/client_listen.h"
 #include "proxy/client_send.h"
 #include "proxy/client_sequences.h"
+#include "proxy/client_shows.h"
 #include "proxy/client_steps.h"
 #include "proxy/client_unit.h"
 #include "proxy/query.h"
@@ -65,9 +66,13 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 		return client_parse_refused(client, frame);
 	}
 	taken = frame->size;
+	bool is_answered;
 	if (parse.name.n > 0 && client_is_parsing(client, statement)) {
 		client_wait_answers(client);
 		taken = 0;
+	} else if (!client_may_parse_show(client, statement, parse.name,
+					  &is_answered)) {
+		taken = is_answered ? taken : 0;
 	} else if (!client_too_many_names(client, parse.name) &&
 		   client_send_parse(client, frame, &parse, statement)) {
 		(void)client_put_name(client, parse.name, statement, true);

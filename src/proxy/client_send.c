@@ -14,6 +14,7 @@
 #include "proxy/client_find.h"
 #include "proxy/client_sequences.h"
 #include "proxy/client_settings.h"
+#include "proxy/client_shows.h"
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
 #include "proxy/query.h"
@@ -287,6 +288,7 @@ void client_note_settings(struct client *client, const struct plan *plan)
 		client->settings_at = client->server->owed.n_pushed;
 	}
 	session_sent(&client->session, plan, client->server->context);
+	client_note_customs(client, plan);
 }
 
 void client_note_statement(struct client *client, const struct request *request,

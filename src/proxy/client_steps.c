@@ -37,6 +37,7 @@
 #include "proxy/client_send.h"
 #include "proxy/client_sequences.h"
 #include "proxy/client_settings.h"
+#include "proxy/client_shows.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
 #include "proxy/server_cancel.h"
@@ -196,6 +197,48 @@ static void client_forward_query(struct client *client, struct span message,
 	client_note_sent(client, request->plan);
 }
 
+/* No entry answers it: what it needs is made ready, and it is sent. */
+static size_t client_ask(struct client *client, const struct frame *frame,
+			 const struct request *request, const struct store_fill *fill,
+			 uint8_t route)
+{
+	struct pool_error refusal;
+	enum listen_ready ready =
+	    client_listen_prepare(client, request->plan, &refusal);
+	if (ready == LISTEN_WAITS) {
+		return 0;
+	}
+	if (ready == LISTEN_REFUSED) {
+		client_fail_batch(client, refusal.sqlstate, refusal.message);
+		return client_sync(client, span_make(NULL, 0),
+				   frame); /* and ReadyForQuery */
+	}
+	enum acquired acquired = client_acquire(client);
+	if (acquired == ACQUIRE_WAITS) {
+		return 0;
+	}
+	if (acquired == ACQUIRE_FAILED) {
+		client_query_failed(client, frame);
+		return frame->size;
+	}
+	char refused[SHOWS_MAX_TEXT];
+	enum shows shows = client_may_show(client, request->plan, refused);
+	if (shows == SHOWS_WAITS) {
+		return 0;
+	}
+	if (shows == SHOWS_REFUSED) {
+		client_fail_batch(client, SQLSTATE_UNDEFINED_OBJECT, refused);
+		return client_sync(client, span_make(NULL, 0),
+				   frame); /* and ReadyForQuery */
+	}
+	if (!client_prepare_query(client, request->plan) ||
+	    !client_forget_sequences(client, request->plan)) {
+		return 0;
+	}
+	client_forward_query(client, frame_bytes(frame), request, fill, route);
+	return frame->size;
+}
+
 static size_t client_query(struct client *client, struct span in,
 			   const struct frame *frame)
 {
@@ -241,29 +284,7 @@ static size_t client_query(struct client *client, struct span in,
 	    client_deallocate(client, request.plan)) {
 		return frame->size;
 	}
-	struct pool_error refusal;
-	enum listen_ready ready = client_listen_prepare(client, request.plan, &refusal);
-	if (ready == LISTEN_WAITS) {
-		return 0;
-	}
-	if (ready == LISTEN_REFUSED) {
-		client_fail_batch(client, refusal.sqlstate, refusal.message);
-		return client_sync(client, in, frame); /* and ReadyForQuery */
-	}
-	enum acquired acquired = client_acquire(client);
-	if (acquired == ACQUIRE_WAITS) {
-		return 0;
-	}
-	if (acquired == ACQUIRE_FAILED) {
-		client_query_failed(client, frame);
-		return frame->size;
-	}
-	if (!client_prepare_query(client, request.plan) ||
-	    !client_forget_sequences(client, request.plan)) {
-		return 0;
-	}
-	client_forward_query(client, frame_bytes(frame), &request, &fill, route);
-	return frame->size;
+	return client_ask(client, frame, &request, &fill, route);
 }
 
 /* COPY, FunctionCall, Terminate */

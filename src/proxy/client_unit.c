@@ -14,6 +14,7 @@
 #include "proxy/client_listen.h"
 #include "proxy/client_send.h"
 #include "proxy/client_sequences.h"
+#include "proxy/client_shows.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
 #include "proxy/unit.h"
@@ -133,6 +134,10 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 		return 0;
 	}
 	bool is_answered;
+	if (unit->has_parse &&
+	    !client_may_parse_show(client, statement, unit->parse.name, &is_answered)) {
+		return is_answered ? unit->size : 0;
+	}
 	if (!client_listen_may_bind(client, request.plan, unit->bind.portal,
 				    &is_answered)) {
 		return is_answered ? unit->size : 0;

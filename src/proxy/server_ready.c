@@ -9,6 +9,7 @@
 #include "proxy/client.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_pins.h"
+#include "proxy/client_shows.h"
 #include "proxy/client_steps.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
@@ -128,7 +129,11 @@ enum verdict server_on_ready(struct walk *walk, const struct frame *frame)
 		bool is_last = server->owed.n == 0;
 		client->pins_answered = (flags & OWED_PINS) && is_last;
 		client->settings_answered = (flags & OWED_SETTINGS) && is_last;
+		client->shows_answered = (flags & OWED_SHOWS) && is_last;
 		client->settings_synced = false;
+		if (flags & OWED_SHOWS) {
+			client_shows_answered(client);
+		}
 	}
 	if (client == NULL || (flags & OWED_SWALLOW)) {
 		return flags & OWED_SWALLOW ? SWALLOW : PASS;
@@ -152,8 +157,8 @@ void server_after_ready(struct server *server)
 	if (server->owed.n > 0) {
 		return;
 	}
-	if (client->settings_answered && client->blocked) {
-		/* its message waits for them alone: it comes again, on this connection
+	if ((client->settings_answered || client->shows_answered) && client->blocked) {
+		/* its message waits for that alone: it comes again, on this connection
 		 */
 		client_unblock(client);
 		return;

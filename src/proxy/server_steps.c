@@ -24,6 +24,7 @@
 #include "proxy/client.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_pins.h"
+#include "proxy/client_shows.h"
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
 #include "proxy/proxy.h"
@@ -270,7 +271,7 @@ static enum verdict server_on_row(struct walk *walk, const struct frame *frame)
 		server_close(walk->server, SERVER_CLOSE_PROTOCOL);
 		return CLOSED;
 	}
-	if (head->flags & (OWED_PROBE | OWED_PINS)) {
+	if (head->flags & (OWED_PROBE | OWED_PINS | OWED_SHOWS)) {
 		if (!frame->complete) {
 			return HOLD;
 		}
@@ -280,6 +281,9 @@ static enum verdict server_on_row(struct walk *walk, const struct frame *frame)
 	}
 	if ((head->flags & OWED_PINS) && walk->server->client != NULL) {
 		client_pins_row(walk->server->client, frame->body);
+	}
+	if ((head->flags & OWED_SHOWS) && walk->server->client != NULL) {
+		client_shows_row(walk->server->client, frame->body);
 	}
 	if (head->query != NULL && head->query->capture != NULL) {
 		capture_add(head->query->capture, frame_bytes(frame));

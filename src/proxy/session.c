@@ -406,6 +406,7 @@ void session_sent_unknown(struct session *session)
 	session->tx_may_end = session->tx_partial = true;
 	session->tx_end_bound = true;
 	session->uses_sequences = true;
+	session->n_customs = SESSION_MAX_CUSTOMS + 1;
 }
 
 void session_executes(struct session *session, const struct plan *plan)

@@ -217,6 +217,7 @@ static void classify_copy_flags(const struct statement *st, struct plan *p)
 	p->unpins = st->unpins;
 	p->copy_in = st->copy_in;
 	p->executes = st->executes;
+	p->shows_custom = st->shows_custom;
 	p->pins = st->pins;
 	p->ends = st->ends;
 }

@@ -329,7 +329,7 @@ static const struct {
 	{ "CreateTableAsStmt",  parse_create_as },
 	{ "ViewStmt",           parse_create_view },
 	{ "CreateSeqStmt",      parse_create_sequence },
-	{ "VariableShowStmt",   parse_other },
+	{ "VariableShowStmt",   parse_show },
 	{ "FetchStmt",          parse_other },
 	{ "ClosePortalStmt",    parse_close },
 	{ "LockStmt",           parse_other },

@@ -57,7 +57,8 @@ bool parse_write(struct parse *parse, const struct node *node);
 void parse_truncate(struct parse *parse, const struct node *node);
 void parse_copy(struct parse *parse, const struct node *node);
 
-/* SET, RESET, DISCARD; and set_config() as the whole of a SELECT. */
+/* SET, RESET, SHOW, DISCARD; and set_config() as the whole of a SELECT. */
 void parse_set(struct parse *parse, const struct node *node);
+void parse_show(struct parse *parse, const struct node *node);
 void parse_discard(struct parse *parse, const struct node *node);
 bool parse_set_config(struct parse *parse, const struct node *select);

@@ -11,6 +11,7 @@
 #include "parse_priv.h"
 
 #define PARSE_MAX_SETTING 65536 /* bytes of one value */
+#define PARSE_MAX_SHOWN	  200	/* bytes of a name that is kept for SHOW */
 
 /* Words that PostgreSQL quotes in a list of names: all but the unreserved ones. */
 static const char *const parse_keywords[] = {
@@ -310,6 +311,20 @@ void parse_set(struct parse *parse, const struct node *node)
 	if (st->set_kind == SET_NONE ||
 	    (st->set_kind == SET_VALUE && st->set_value == NULL)) {
 		parse_unreadable(parse);
+	}
+}
+
+/* Its name matters when it has a dot, and is as PostgreSQL would repeat it. */
+void parse_show(struct parse *parse, const struct node *node)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789_.";
+	const char *name = node_str(node, "name");
+	size_t n = strlen(name);
+	parse->st->kind = PLAN_OTHER;
+	if (strchr(name, '.') != NULL && n <= PARSE_MAX_SHOWN &&
+	    strspn(name, plain) == n) {
+		parse->st->set_name = name;
+		parse->st->shows_custom = true;
 	}
 }
 

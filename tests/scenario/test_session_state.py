@@ -7,7 +7,9 @@ import time
 import pytest
 
 import wire
+from differential import difference
 from servers import wait_for
+from wire import bind, describe, execute, parse, query, sync
 
 PID_MAX = 1 << 22  # of any Linux
 
@@ -318,3 +320,50 @@ def test_a_check_of_an_idle_connection_takes_nobodys_settings(pgrecall, database
             pids.add(row[1])
         time.sleep(0.05)  # longer than server_check_delay
     assert len(pids) == 1
+
+
+# Custom settings that another client has left on the server connection
+
+CUSTOM_STEPS = {
+    "simple": (query("SHOW my.x"),),
+    "extended": (parse("", "SHOW my.x"), bind("", ""), describe("P"), execute(), sync()),
+    "named": (parse("s", "SHOW my.x"), bind("", "s"), describe("P"), execute(), sync()),
+    "again": (bind("", "s"), execute(), sync()),
+    "parse": (parse("s", "show my.x"), sync(), describe("S", "s"), sync(), parse("", "SELECT 1"), sync(),
+              parse("", "SHOW my.x"), sync(), bind("", ""), execute(), sync()),
+    "transaction": (query("BEGIN"), query("SHOW my.x"), query("ROLLBACK")),
+    "other": (query("SHOW my.given"), query("SHOW plpgsql.variable_conflict"), query("SHOW My.x")),
+    "own": (query("SET my.y = 'z'"), query("SHOW my.x"), query("SHOW my.y"), query("RESET my.y"), query("SHOW my.y")),
+    "local": (query("BEGIN"), query("SET LOCAL my.x = 'q'"), query("SHOW my.x"), query("COMMIT"), query("SHOW my.x")),
+}
+
+
+def test_show_of_a_custom_setting(pgrecall, empty_database):
+    """What others have set is unknown, as in PostgreSQL; what the database or an extension has is shown."""
+    database = empty_database
+    database.psql(f"ALTER DATABASE {database.name} SET my.given = 'given'")
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction", "default_pool_size": 1, "min_pool_size": 0})
+    with proxy.connect(database.name) as other, proxy.connect(database.name) as pooled, \
+            wire.Connection(database.server.port).start(database=database.name) as direct:
+        other.query("SET my.x = 'others'; SET my.given = 'others'; SET plpgsql.variable_conflict = 'use_column'")
+        for name, messages in CUSTOM_STEPS.items():
+            answers = []
+            for conn in (direct, pooled):
+                other.query("SELECT 1")
+                answers.append([])
+                for group in split_groups(messages):
+                    conn.send(*group)
+                    answers[-1].append(conn.until("Z"))
+            found = difference(*answers)
+            assert found is None, f"{name}: {found}"
+        assert other.query("SHOW my.x")[1].values() == [b"others"]
+
+
+def split_groups(messages):
+    """Lists of messages up to each that ReadyForQuery answers."""
+    group = []
+    for one in messages:
+        group.append(one)
+        if one[:1] in (b"Q", b"S"):
+            yield group
+            group = []

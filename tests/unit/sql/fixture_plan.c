@@ -248,6 +248,7 @@ static void describe_flags(struct buf *out, const struct plan *p)
 		{ p->copy_in, "copy_in" },	  { p->executes, "executes" },
 		{ p->moves_sequence, "moves" },	  { p->asks_sequence, "asks" },
 		{ p->is_release, "release" },	  { p->reloads, "reloads" },
+		{ p->shows_custom, "shows" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		if (flags[i].on) {
