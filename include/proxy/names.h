@@ -69,5 +69,8 @@ void names_remove(struct names *names, struct span name, uint64_t at);
 void names_remove_all(struct names *names, uint64_t at);
 /* Everything up to position ANSWERED has been answered: it is final. */
 void names_settle(struct names *names, uint64_t answered);
+/* A Parse of the unnamed statement at position AT has failed: what it was before is
+ * gone, but not what the client has made it since. */
+void names_lose_unnamed(struct names *names, uint64_t at);
 /* Takes back what was changed behind position FROM and up to position TO. */
 void names_undo(struct names *names, uint64_t from, uint64_t to);

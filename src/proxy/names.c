@@ -226,6 +226,18 @@ void names_settle(struct names *names, uint64_t answered)
 	}
 }
 
+void names_lose_unnamed(struct names *names, uint64_t at)
+{
+	dlist_each (l, tmp, &names->changes) {
+		struct name_change *change = container_of(l, struct name_change, link);
+		if (change->at > at && named_key(&change->before).n == 0) {
+			statement_unref(steal(&change->before.statement));
+			return;
+		}
+	}
+	names_drop(names, span_make(NULL, 0));
+}
+
 /* The next change of the same name, or NULL. */
 static struct name_change *names_next_change(struct names *names,
 					     struct name_change *change)

@@ -162,7 +162,7 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 	if (failed.kind == 'P' && failed.statement_id == 0 && server->client != NULL &&
 	    !(failed.flags & OWED_SWALLOW)) {
 		/* the old one is gone, whatever became of the new one */
-		names_remove(&server->client->session.names, SPAN_LIT(""), 0);
+		names_lose_unnamed(&server->client->session.names, at);
 	}
 	enum verdict verdict =
 	    ours ? SWALLOW : server_pass_error(walk, frame, failed.name);

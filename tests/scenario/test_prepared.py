@@ -413,3 +413,13 @@ def test_a_statement_about_itself(place, sql):
             client.send(parse("a", sql), sync(), bind(portal, "a"), execute(portal), sync()).until("Z", 2)
             client.send(close("S", "a"), sync()).until("Z")
         assert outcome(client.send(parse("a", "SELECT 1"), bind("", "a"), execute(), sync()).until("Z")) == "1 2 D C Z"
+
+
+def test_unnamed_behind_one_that_failed(place):
+    """The error of an earlier batch does not take what a later one has made."""
+    proxy, name, _ = place
+    with proxy.connect(name) as client:
+        client.send(parse("", "SELEC"), sync(), parse("", "SELECT 1"), sync()).until("Z", 2)
+        assert outcome(client.send(bind("", ""), execute(), sync()).until("Z")) == "2 D C Z"
+        client.send(parse("", "SELEC"), sync(), parse("", "SELECT 1"), bind("", "none"), sync()).until("Z", 2)
+        assert outcome(client.send(bind("", ""), execute(), sync()).until("Z")) == "2 D C Z"
