@@ -7,8 +7,11 @@
 
 #include <stddef.h>
 
-#define MUST_CHECK		   __attribute__((warn_unused_result))
-#define PRINTF_LIKE(fmt, args)	   __attribute__((format(printf, fmt, args)))
+#define MUST_CHECK	       __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+/* A function for what seldom happens (errors, ends): it is laid out away from the code
+ * of each query, and so is what calls it. */
+#define SELDOM			   __attribute__((cold))
 #define CLEANUP(fn)		   __attribute__((cleanup(fn)))
 #define LIKELY(x)		   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x)		   __builtin_expect(!!(x), 0)
@@ -28,7 +31,7 @@
 	})
 
 /* Ends the process with the condition and its place; see require(). */
-_Noreturn void check_failed(const char *what, const char *file, int line);
+SELDOM _Noreturn void check_failed(const char *what, const char *file, int line);
 
 /* Always on, in release builds too.  Cheap conditions only: a pointer, a state, an
  * index.  Costly checks use assert(). */

@@ -41,13 +41,13 @@ uint64_t log_count(enum log_level level);
 
 /* Writes one line.  PREFIX says who ("C-12 db/user@host:port") or is NULL.  errno is
  * kept. */
-void log_write(enum log_level level, const char *prefix, const char *fmt, ...)
+SELDOM void log_write(enum log_level level, const char *prefix, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
 /* `duration: 1234.567 ms  statement: SELECT ...` at level log, as PostgreSQL writes it;
  * PARAMS, when not empty, follows as ` parameters: ...`. */
-void log_slow_query(const char *prefix, uint64_t duration_us, struct span statement,
-		    struct span params);
+SELDOM void log_slow_query(const char *prefix, uint64_t duration_us,
+			   struct span statement, struct span params);
 
 /* Formats only when the level is on. */
 #define LOG_AT(level, prefix, ...)                                 \

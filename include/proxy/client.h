@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/close_reason.h"
 #include "base/dlist.h"
 #include "base/span.h"
@@ -134,10 +135,10 @@ void client_accept(struct worker *worker, int fd, const char *peer);
 /* Ends the client with a row of tbl/close_reasons.h and, when it has one, its FATAL
  * error. The client must not be touched after the current turn; its stream is closed
  * now. */
-void client_close(struct client *client, enum client_close_reason reason);
+SELDOM void client_close(struct client *client, enum client_close_reason reason);
 /* The same with a text of its own, or SQLSTATE when not NULL. */
-void client_close_text(struct client *client, enum client_close_reason reason,
-		       const char *sqlstate, const char *text);
+SELDOM void client_close_text(struct client *client, enum client_close_reason reason,
+			      const char *sqlstate, const char *text);
 /* The only writer of state: checks the move, keeps lists and gauges. */
 void client_move(struct client *client, enum client_state to);
 /* The client joins the queue of its pool now: query_wait_timeout begins to count. */
@@ -145,7 +146,7 @@ void client_begin_wait(struct client *client);
 /* Looks up the state of the client's database, which a reload may have moved to another
  * server, or removed: then the client is closed.  With the next release, or the end of
  * the transaction, when a server connection is bound now. */
-void client_refind(struct client *client);
+SELDOM void client_refind(struct client *client);
 /* Logged in, and admitted (pools_admit()): from now on the client counts for its pool.
  */
 void client_join_pool(struct client *client, struct pool *pool);

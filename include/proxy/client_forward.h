@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/check.h"
 #include "base/span.h"
 
 struct buf;
@@ -29,7 +30,7 @@ struct statement;
 #define CLIENT_HEAD_MAX 128
 
 /* The message at hand cannot be read: closes the client (08P01). */
-void client_malformed(struct client *client);
+SELDOM void client_malformed(struct client *client);
 /* What a client in statement mode is told of a transaction block (T-98). */
 #define CLIENT_NO_BLOCKS "transaction blocks not allowed in statement pooling mode"
 /* Whether PLAN begins a transaction block that the pool mode forbids: it must not reach
@@ -46,8 +47,9 @@ bool client_send_parse(struct client *client, const struct frame *frame,
 		       const struct message_parse *parse, struct statement *statement);
 /* A Parse of a name that the client has: the server refuses it in its own words, after
  * having looked at the text (T-59). */
-bool client_send_duplicate(struct client *client, const struct message_parse *parse,
-			   struct statement *there);
+SELDOM bool client_send_duplicate(struct client *client,
+				  const struct message_parse *parse,
+				  struct statement *there);
 /* STATEMENT has NAME for the client from here on: its Parse (IS_SENT: as the client
  * wrote it) is about to make it, or has made it.  Takes a reference of its own. */
 bool client_put_name(struct client *client, struct span name,
@@ -69,7 +71,7 @@ void client_set_portal(struct client *client, struct span portal, struct plan *p
 		       bool is_hit);
 /* Answers for a client that could not get a server connection: client->wait_error,
  * which it clears. */
-void client_batch_failed(struct client *client);
+SELDOM void client_batch_failed(struct client *client);
 /* A server connection for the message, or unit, of SIZE bytes at hand.  False: *TAKEN
  * is what the step returns, 0 while the client waits. */
 bool client_has_server(struct client *client, size_t size, size_t *taken);

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 
+#include "base/check.h"
 #include "base/span.h"
 
 struct client;
@@ -23,7 +24,7 @@ struct client;
  * asked, and the connection stays with the client until it answers. */
 bool client_ask_pins(struct client *client);
 /* The body of the DataRow that answers it. */
-void client_pins_row(struct client *client, struct span body);
+SELDOM void client_pins_row(struct client *client, struct span body);
 /* The question has been answered, with a row or an error. */
 void client_pins_answered(struct client *client);
 /* Brings the metrics up to date with the session's pins. */

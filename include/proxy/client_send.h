@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/check.h"
 #include "base/span.h"
 
 struct client;
@@ -42,7 +43,7 @@ bool client_hangs_on_answers(struct client *client, const struct statement *stat
 bool client_is_parsing(struct client *client, const struct statement *statement);
 /* The fate of what was sent is needed to go on: the message at hand comes again when
  * it is known. */
-void client_wait_answers(struct client *client);
+SELDOM void client_wait_answers(struct client *client);
 /* Queues an item; closes the client without memory, and frees what the item holds. */
 bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query *query,
 		struct commit *commit);
@@ -83,4 +84,5 @@ struct span client_server_name(const struct client *client,
 /* An error of ours inside an extended batch: what PostgreSQL would have sent, at its
  * place; the server's part of the batch is made to fail as well; messages up to Sync
  * are dropped. */
-void client_fail_batch(struct client *client, const char *sqlstate, const char *text);
+SELDOM void client_fail_batch(struct client *client, const char *sqlstate,
+			      const char *text);

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "base/check.h"
 #include "base/span.h"
 
 struct context;
@@ -23,13 +24,13 @@ void server_begin(struct server *server);
 /* The server says that connect_query has failed.  The connection is closed. */
 void server_connect_query_failed(struct server *server, const struct frame *frame);
 /* It is answered, with the transaction STATUS.  False: the connection was closed. */
-bool server_connect_query_done(struct server *server, char status);
+SELDOM bool server_connect_query_done(struct server *server, char status);
 /* A parameter that the server reports before the connection has been given out: part
  * of what it welcomes clients with.  Without memory it stays as it was. */
 void server_begin_reported(struct server *server, struct span name, struct span value);
 /* The body of the DataRow that answers the probe; another one than is expected counts
  * as no answer. */
-void server_probe_row(struct server *server, struct span body);
+SELDOM void server_probe_row(struct server *server, struct span body);
 /* The pool knows how its sessions begin, or the connection was closed. */
 void server_probe_done(struct server *server, bool failed);
 /* Whether sessions with these settings began with a connect_query. */

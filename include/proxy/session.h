@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/span.h"
 #include "proxy/names.h"
 #include "proxy/savepoints.h"
@@ -97,10 +98,10 @@ uint64_t session_shape(const struct session *session, uint64_t shape);
 struct statement *session_statement(struct session *session, struct span name);
 /* Something changed that cannot be followed: no cache, and the server connection stays
  * with this client, until DISCARD ALL. */
-void session_distrust(struct session *session);
+SELDOM void session_distrust(struct session *session);
 /* Something that was sent keeps the server connection with this client: enum plan_pin
  * bits. */
-void session_pin(struct session *session, uint8_t pins);
+SELDOM void session_pin(struct session *session, uint8_t pins);
 /* A statement with PLAN is about to be sent to a server connection whose settings are
  * those of SERVER: what it does to transaction and settings. */
 void session_sent(struct session *session, const struct plan *plan,

@@ -78,7 +78,7 @@ bool context_is_of_parse(const char *name);
 /* The parse_id of a session in which NAME has been set to VALUE for a while. */
 uint64_t context_parse_id_with(uint64_t parse_id, const char *name, const char *value);
 /* Whether that needs a RESET: FROM has settings that TO leaves to the server. */
-bool context_must_reset(const struct context *from, const struct context *to);
+SELDOM bool context_must_reset(const struct context *from, const struct context *to);
 /* Appends the statements that turn a session in FROM into one in TO, each with its
  * zero. */
 void context_diff(const struct context *from, const struct context *to,

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/close_reason.h"
 #include "base/dlist.h"
 #include "net/loop.h"
@@ -114,7 +115,7 @@ struct server {
 struct server *server_new(struct pool *pool, struct server_socket *socket);
 /* Closes with a row of tbl/close_reasons.h; tells the proxy first (upstream->ops). Safe
  * twice.  The caller must not touch it in a later turn. */
-void server_close(struct server *server, enum server_close_reason reason);
+SELDOM void server_close(struct server *server, enum server_close_reason reason);
 /* Moves the descriptor to the loop of POOL, which is another worker's; called there. */
 int server_adopt(struct server *server, struct pool *pool) MUST_CHECK;
 /* Closes a connection that no list and no loop has (on its way between workers). */

@@ -67,7 +67,8 @@ struct statement *statement_intern(struct statement_table *table, struct span te
 				   uint64_t shape);
 /* The same statement as it is under the settings PARSE_ID, a new reference, whatever
  * the limit; NULL without memory. */
-struct statement *statement_reread(struct statement *statement, uint64_t parse_id);
+SELDOM struct statement *statement_reread(struct statement *statement,
+					  uint64_t parse_id);
 /* Whether a statement of SIZE bytes is over the limit. */
 bool statement_is_surplus(struct statement_table *table, size_t size);
 /* The body of a ParameterDescription for the statement: when it is prepared again its

@@ -15,6 +15,7 @@
 
 #include <sys/uio.h>
 
+#include "base/check.h"
 #include "base/span.h"
 #include "net/stream.h"
 
@@ -53,7 +54,7 @@ void stream_revisit(struct stream *stream);
 /* stream_write.c */
 
 /* Nothing can be sent any more: ended() follows. */
-void stream_break(struct stream *stream);
+SELDOM void stream_break(struct stream *stream);
 /* Sends what is gathered. */
 void stream_flush(struct stream *stream);
 /* Sends BYTES behind what is blocked; what the socket does not take is copied. */

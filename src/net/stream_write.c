@@ -83,7 +83,8 @@ void gather_release(struct stream_group *group, struct gather *gather)
 }
 
 /* Keeps what writev left, from byte SENT on. */
-static void stream_keep_rest(struct stream *stream, struct gather *gather, size_t sent)
+SELDOM static void stream_keep_rest(struct stream *stream, struct gather *gather,
+				    size_t sent)
 {
 	for (unsigned i = 0; i < gather->n && !stream->broken; i++) {
 		const struct iovec *v = &gather->iov[i];

@@ -26,7 +26,8 @@
 #include "wire/messages.h"
 #include "wire/writer.h"
 
-static size_t client_parse_refused(struct client *client, const struct frame *frame)
+SELDOM static size_t client_parse_refused(struct client *client,
+					  const struct frame *frame)
 {
 	if (!statement_is_surplus(client->worker->statements, frame->size)) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
@@ -121,8 +122,9 @@ static bool client_may_ask(struct client *client, const struct frame *frame,
 	return true;
 }
 
-static size_t client_bind_unknown(struct client *client, const struct frame *frame,
-				  const struct message_bind *bind)
+SELDOM static size_t client_bind_unknown(struct client *client,
+					 const struct frame *frame,
+					 const struct message_bind *bind)
 {
 	size_t taken;
 	if (client_may_ask(client, frame, bind->statement, &taken)) {

@@ -107,9 +107,9 @@ static enum listen_ready client_listen_want(struct client *client, struct span n
 	return channel->is_heard ? LISTEN_READY : LISTEN_WAITS;
 }
 
-static enum listen_ready client_listen_check(struct client *client,
-					     const struct plan *plan,
-					     struct pool_error *error)
+SELDOM static enum listen_ready client_listen_check(struct client *client,
+						    const struct plan *plan,
+						    struct pool_error *error)
 {
 	enum listen_ready ready = LISTEN_READY;
 	for (size_t i = 0; i < plan->n_parts && ready != LISTEN_REFUSED; i++) {
@@ -190,8 +190,8 @@ void client_listen_go_on(struct client *client)
 
 /* While it runs */
 
-static bool client_listen_follow(struct client *client, const struct plan *plan,
-				 struct span tag)
+SELDOM static bool client_listen_follow(struct client *client, const struct plan *plan,
+					struct span tag)
 {
 	struct listens *listens = &client->listens;
 	struct span name =

@@ -52,7 +52,7 @@ static bool client_must_change(const struct client *client)
 	       context_must_reset(server->context, session->context);
 }
 
-static void client_change_server(struct client *client)
+SELDOM static void client_change_server(struct client *client)
 {
 	struct server *server = steal(&client->server);
 	server->client = NULL;

@@ -102,8 +102,8 @@ void client_reply_ready(struct client *client)
 
 /* Simple query */
 
-static void client_refuse_query(struct client *client, const char *sqlstate,
-				const char *text)
+SELDOM static void client_refuse_query(struct client *client, const char *sqlstate,
+				       const char *text)
 {
 	struct buf message;
 	buf_init(&message, 8192);
@@ -114,7 +114,7 @@ static void client_refuse_query(struct client *client, const char *sqlstate,
 }
 
 /* An open transaction fails with it. */
-static void client_query_failed(struct client *client, const struct frame *frame)
+SELDOM static void client_query_failed(struct client *client, const struct frame *frame)
 {
 	client_batch_failed(client);
 	(void)client_sync(client, span_make(NULL, 0), frame); /* and ReadyForQuery */
@@ -387,7 +387,7 @@ static size_t client_large(struct client *client, struct span in,
 
 /* The driver */
 
-static void client_protocol_error(struct client *client, uint8_t type)
+SELDOM static void client_protocol_error(struct client *client, uint8_t type)
 {
 	char text[64];
 	snprintf(text, sizeof(text), "invalid frontend message type %u", type);

@@ -130,8 +130,8 @@ static struct capture *server_next_capture(struct server *server)
 }
 
 /* They stay what the client is told now: see statement_told(). */
-static enum verdict server_on_parameter_types(struct walk *walk,
-					      const struct frame *frame)
+SELDOM static enum verdict server_on_parameter_types(struct walk *walk,
+						     const struct frame *frame)
 {
 	struct owed *head = owed_head(&walk->server->owed);
 	if (head != NULL && head->kind == 'D' && head->statement != NULL &&
@@ -166,7 +166,7 @@ static enum verdict server_on_description(struct walk *walk, const struct frame 
 	return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
 }
 
-static enum verdict server_on_copy(struct walk *walk, const struct frame *frame)
+SELDOM static enum verdict server_on_copy(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
 	struct owed *head = owed_head(&server->owed);
@@ -219,7 +219,8 @@ static enum verdict server_on_parameter(struct walk *walk, const struct frame *f
 
 /* What the client hears of its channels comes from the connection that listens for all
  * of them; what else comes is of a LISTEN of its own. */
-static enum verdict server_on_notification(struct walk *walk, const struct frame *frame)
+SELDOM static enum verdict server_on_notification(struct walk *walk,
+						  const struct frame *frame)
 {
 	const struct client *client = walk->server->client;
 	struct message_notification m;
@@ -383,15 +384,17 @@ static void server_pass_rows(struct walk *walk)
 	    (head->query != NULL && head->query->capture != NULL)) {
 		return;
 	}
-	struct span left = span_skip(walk->in, walk->at);
-	while (left.n >= FRAME_HEADER && left.p[0] == 'D') {
-		size_t len = frame_load_u32(left.p + 1);
-		if (len < 4 || len > SERVER_MAX_LEN || len >= left.n) {
-			break; /* wrong, or not whole yet */
+	const uint8_t *at = walk->in.p + walk->at;
+	const uint8_t *end = walk->in.p + walk->in.n;
+	while (end - at >= FRAME_HEADER && *at == 'D') {
+		size_t len = frame_load_u32(at + 1);
+		size_t room = (size_t)(end - at) - 1;
+		if (len - 4 > SERVER_MAX_LEN - 4 || len > room) {
+			break; /* wrong (under 4 it wraps), or not whole yet */
 		}
-		left = span_skip(left, len + 1);
+		at += len + 1;
 	}
-	walk->at = walk->in.n - left.n;
+	walk->at = (size_t)(at - walk->in.p);
 }
 
 /* One frame; false: no further. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/check.h"
 #include "base/span.h"
 #include "base/sqlstate.h"
 
@@ -45,7 +46,7 @@ void server_item_done(struct walk *walk);
 void server_send_replies(struct walk *walk, size_t frame_size);
 
 /* server_errors.c: ErrorResponse. */
-enum verdict server_on_error(struct walk *walk, const struct frame *frame);
+SELDOM enum verdict server_on_error(struct walk *walk, const struct frame *frame);
 /* What an ErrorResponse says: its code, "" when there is none, and "DOING: message" in
  * TEXT (size bytes, cut off). */
 void server_read_error(const struct frame *frame, const char *doing,

@@ -26,7 +26,7 @@ void owed_fini(struct owed_queue *queue)
 	queue->cap = 0;
 }
 
-static int owed_grow(struct owed_queue *queue)
+SELDOM static int owed_grow(struct owed_queue *queue)
 {
 	uint32_t cap = queue->cap ? queue->cap * 2 : OWED_FIRST_CAP;
 	struct owed *ring = calloc(cap, sizeof(*ring));

@@ -106,7 +106,7 @@ void statement_table_free(struct statement_table *table)
 }
 
 /* Without memory the table only becomes slower. */
-static void statement_table_grow(struct statement_table *table)
+SELDOM static void statement_table_grow(struct statement_table *table)
 {
 	uint32_t n = table->n_buckets * 2;
 	struct dlist *buckets = statement_buckets_new(n);
