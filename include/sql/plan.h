@@ -158,11 +158,13 @@ struct plan {
 	bool executes;	      /* EXECUTE, of set_name; also inside EXPLAIN and others */
 	bool shows_custom;    /* SHOW of set_name, which has a dot */
 	bool needs_now_check; /* has constants or parameters that 'now' could be in */
-	uint8_t pins;	      /* enum plan_pin bits */
-	uint8_t ends;	      /* pins whose causes it may end */
-	int32_t hint_ttl_s;   /* from a hint comment; -1: none */
-	bool hint_off;	      /* pgrecall(off) */
-	uint64_t fingerprint; /* libpg_query's; 0 when not parsed */
+	bool is_plain; /* reads and does nothing else: writes, functions of users, pins,
+			* settings, names, sequences, channels; plan_freeze() sets it */
+	uint8_t pins;  /* enum plan_pin bits */
+	uint8_t ends;  /* pins whose causes it may end */
+	int32_t hint_ttl_s;	/* from a hint comment; -1: none */
+	bool hint_off;		/* pgrecall(off) */
+	uint64_t fingerprint;	/* libpg_query's; 0 when not parsed */
 	const char *normalized; /* text with constants as $n, zero-terminated; owned */
 	char *set_name;	   /* lower case setting name (of SET and SHOW), gid, channel,
 			    * savepoint, or the    name of the statement in DEALLOCATE and

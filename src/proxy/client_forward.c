@@ -207,9 +207,13 @@ bool client_send_bind(struct client *client, const struct frame *frame,
 bool client_send_execute(struct client *client, const struct frame *frame,
 			 struct query *query, const struct plan *plan)
 {
-	struct commit *commit;
-	session_executes(&client->session, plan);
-	if (!client_begin_commit(client, plan, true, &commit)) {
+	struct commit *commit = NULL;
+	/* what makes nothing visible and ends nothing needs no commit */
+	bool is_quiet = plan != NULL && plan->is_plain && !client->session.writes.any;
+	if (!is_quiet) {
+		session_executes(&client->session, plan);
+	}
+	if (!is_quiet && !client_begin_commit(client, plan, true, &commit)) {
 		query_free(query);
 		return false;
 	}
@@ -218,7 +222,9 @@ bool client_send_execute(struct client *client, const struct frame *frame,
 	}
 	client->server->unsynced = true;
 	server_put_borrow(client->server, frame_bytes(frame));
-	client_note_sent(client, plan);
+	if (!is_quiet) {
+		client_note_sent(client, plan);
+	}
 	return true;
 }
 

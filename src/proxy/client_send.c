@@ -294,6 +294,9 @@ void client_note_settings(struct client *client, const struct plan *plan)
 void client_note_statement(struct client *client, const struct request *request,
 			   bool is_executed)
 {
+	if (request->plan->is_plain && !client->session.unreadable) {
+		return; /* it writes nothing and the session stays what it is */
+	}
 	struct operands from = query_operands(request);
 	struct writes *writes = &client->session.writes;
 	writes_add(writes, request->plan, &from);
@@ -527,6 +530,9 @@ bool client_ensure_prepared(struct client *client, struct statement *statement,
 
 bool client_inject_names(struct client *client, const struct plan *plan, uint8_t flags)
 {
+	if (plan->is_plain) {
+		return true;
+	}
 	for (size_t i = 0; i < plan->n_parts; i++) {
 		if (!client_inject_names(client, plan->parts[i], flags)) {
 			return false;

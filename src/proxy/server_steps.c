@@ -38,6 +38,7 @@
 #include "proxy/worker.h"
 #include "proxy/writes.h"
 #include "server_steps_priv.h"
+#include "sql/plan.h"
 #include "upstream/server.h"
 #include "upstream/statement.h"
 #include "wire/frame.h"
@@ -76,9 +77,10 @@ void server_item_done(struct walk *walk)
 	require(item.commit == NULL); /* decided before */
 	owed_item_fini(&item);
 	if (item.query != NULL) {
-		if (server->client != NULL && item.query->plan != NULL &&
+		const struct plan *plan = item.query->plan;
+		if (server->client != NULL && plan != NULL && !plan->is_plain &&
 		    item.query->sqlstate[0] == 0 && server_nothing_follows(server)) {
-			session_done(&server->client->session, item.query->plan);
+			session_done(&server->client->session, plan);
 		}
 		query_finish(server_worker(server), item.query);
 	}
@@ -387,12 +389,12 @@ static void server_pass_rows(struct walk *walk)
 	const uint8_t *at = walk->in.p + walk->at;
 	const uint8_t *end = walk->in.p + walk->in.n;
 	while (end - at >= FRAME_HEADER && *at == 'D') {
-		size_t len = frame_load_u32(at + 1);
-		size_t room = (size_t)(end - at) - 1;
-		if (len - 4 > SERVER_MAX_LEN - 4 || len > room) {
-			break; /* wrong (under 4 it wraps), or not whole yet */
+		size_t left = (size_t)(end - at) - FRAME_HEADER;
+		size_t len = (size_t)frame_load_u32(at + 1) - 4; /* under 4 it wraps */
+		if (len > left) {
+			break; /* wrong, or not whole yet */
 		}
-		at += len + 1;
+		at += FRAME_HEADER + len;
 	}
 	walk->at = (size_t)(at - walk->in.p);
 }

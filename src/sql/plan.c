@@ -102,6 +102,17 @@ static size_t plan_lay_out(const struct plan *draft, struct plan *plan)
 	return space.used;
 }
 
+static bool plan_is_plain(const struct plan *plan)
+{
+	bool tells = plan->suspect || plan->writes_all || plan->has_listen ||
+		     plan->reloads || plan->calls_users || plan->moves_sequence ||
+		     plan->asks_sequence || plan->deallocate_all || plan->unpins ||
+		     plan->executes || plan->is_rollback_to;
+	return plan->kind == PLAN_READ && !tells && plan->set_kind == SET_NONE &&
+	       plan->set_name == NULL && plan->pins == 0 && plan->ends == 0 &&
+	       plan->n_writes == 0 && plan->n_parts == 0;
+}
+
 struct plan *plan_freeze(const struct plan *draft)
 {
 	require(draft != NULL);
@@ -111,6 +122,7 @@ struct plan *plan_freeze(const struct plan *draft)
 	}
 	memcpy(plan, draft, sizeof(*plan));
 	atomic_init(&plan->refs, 1);
+	plan->is_plain = plan_is_plain(draft);
 	(void)plan_lay_out(draft, plan);
 	return plan;
 }

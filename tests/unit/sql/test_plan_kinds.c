@@ -161,6 +161,50 @@ Test(plan_kinds, ddl_and_other)
 	catalog_unref(catalog);
 }
 
+/* What the proxy need not look at when it follows a session: whatever does more than
+ * read must not be among it. */
+Test(plan_kinds, plain_reads)
+{
+	static const struct {
+		const char *text;
+		bool is_plain;
+	} cases[] = {
+		{ "SELECT 1", true },
+		{ "SELECT * FROM plain WHERE a = $1 ORDER BY b DESC LIMIT 50", true },
+		{ "SELECT now(), random()", true },
+		{ "SELECT f(1)", false },
+		{ "SELECT nextval('s')", false },
+		{ "SELECT lastval()", false },
+		{ "SELECT set_config('a.b', 'c', false)", false },
+		{ "SELECT pg_advisory_lock(1)", false },
+		{ "SELECT pg_reload_conf()", false },
+		{ "SELECT pg_notify('a', 'b')", false },
+		{ "WITH x AS (DELETE FROM plain RETURNING a) SELECT * FROM x", false },
+		{ "SELECT 1; SELECT 2", false },
+		{ "SHOW work_mem", false },
+		{ "EXECUTE s", false },
+		{ "EXPLAIN EXECUTE s", false },
+		{ "CREATE TABLE n AS SELECT 1", false },
+		{ "SELECT a INTO n FROM plain", false },
+		{ "COPY plain TO STDOUT", false },
+		{ "nonsense here", false },
+	};
+	struct catalog *catalog = fixture_database();
+	struct planner *planner;
+	cr_assert_eq(planner_new(1000, 65536, NULL, NULL, &planner), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct planned planned;
+		struct planner_session session = {
+			.catalog = catalog, .path_id = 1, .user = SPAN_LIT("app"),
+			.search_path = span_str(fixture_path),
+		};
+		planner_plan(planner, span_str(cases[i].text), &session, &planned);
+		cr_expect_eq(planned.plan->is_plain, cases[i].is_plain, "%s", cases[i].text);
+	}
+	planner_free(planner);
+	catalog_unref(catalog);
+}
+
 /* Before the catalogue is loaded. */
 Test(plan_kinds, without_catalog)
 {
