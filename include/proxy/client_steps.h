@@ -9,9 +9,6 @@
 #include "base/span.h"
 
 struct client;
-struct pool_error;
-struct pool_waiter;
-struct server;
 
 /* Takes messages from IN; returns the bytes consumed.  Stops at a message that must
  * wait (the stream is then paused and the message comes again, from its beginning). */
@@ -20,17 +17,6 @@ size_t client_take(struct client *client, struct span in);
 void client_reply(struct client *client, struct span bytes);
 /* The same for a ReadyForQuery of ours, when the status is known. */
 void client_reply_ready(struct client *client);
-/* A server connection, or an error, for the client that waits. */
-void client_granted(struct pool_waiter *waiter, struct server *server,
-		    const struct pool_error *error);
-/* The client waited too long. */
-void client_wait_expired(struct client *client);
-/* Its user has cancelled the wait. */
-void client_wait_cancelled(struct client *client);
-/* The same while it waits for Redis. */
-void client_lookup_cancelled(struct client *client);
-/* Its user has cancelled the message at hand, which waits for something else. */
-void client_cancel_next(struct client *client);
 /* The peers keep up again: goes on taking messages. */
 void client_unblock(struct client *client);
 /* The server connection goes back to its pool when it may: nothing owed, no

@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "proxy/cancel_table.h"
 #include "proxy/client.h"
+#include "proxy/client_acquire.h"
 #include "proxy/client_find.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_steps.h"

@@ -9,6 +9,8 @@
 #include "base/metrics.h"
 #include "base/sqlstate.h"
 #include "proxy/client.h"
+#include "proxy/client_acquire.h"
+#include "proxy/client_prepare.h"
 #include "proxy/client_send.h"
 #include "proxy/client_steps.h"
 #include "proxy/database.h"

@@ -19,6 +19,7 @@
 #include "net/tls.h"
 #include "proxy/auth_query.h"
 #include "proxy/client.h"
+#include "proxy/client_acquire.h"
 #include "proxy/client_steps.h"
 #include "proxy/proxy.h"
 #include "proxy/relay.h"
