@@ -133,7 +133,9 @@ bool client_may_parse_show(struct client *client, struct statement *statement,
 	char text[SHOWS_MAX_TEXT];
 	struct span sql = statement_text(statement);
 	*is_answered = false;
-	if (LIKELY(sql.n < 4 || !span_ieq(span_make(sql.p, 4), SPAN_LIT("show")))) {
+	/* SELECT is told from it by one letter */
+	if (LIKELY(sql.n < 4 || (sql.p[1] | 0x20) != 'h' ||
+		   !span_ieq(span_make(sql.p, 4), SPAN_LIT("show")))) {
 		return true;
 	}
 	struct request request = { .text = sql, .statement = statement };

@@ -387,11 +387,11 @@ static void server_pass_rows(struct walk *walk)
 		return;
 	}
 	const uint8_t *at = walk->in.p + walk->at;
-	const uint8_t *end = walk->in.p + walk->in.n;
-	while (end - at >= FRAME_HEADER && *at == 'D') {
-		size_t left = (size_t)(end - at) - FRAME_HEADER;
+	/* where a header may begin at the last: a whole row is behind walk->at */
+	const uint8_t *last = walk->in.p + walk->in.n - FRAME_HEADER;
+	while (at <= last && *at == 'D') {
 		size_t len = (size_t)frame_load_u32(at + 1) - 4; /* under 4 it wraps */
-		if (len > left) {
+		if (len > (size_t)(last - at)) {
 			break; /* wrong, or not whole yet */
 		}
 		at += FRAME_HEADER + len;

@@ -22,6 +22,7 @@ from servers import Postgres, wait_for
 from stress import SCHEMA, Load
 
 SECONDS = float(os.environ.get("STRESS_SECONDS", "15"))
+pytestmark = pytest.mark.timeout(180 + 2 * SECONDS)
 
 
 def stressed(pgrecall, server, database, redis=None, **settings):
@@ -203,7 +204,7 @@ def test_rows_of_others(pgrecall, postgres, empty_database, redis):
                       "SELECT max(who) AS got FROM board WHERE who = :who \\gset\n"
                       "SELECT 1 / (:got = :who)::int;\n")
     told = postgres.tool("pgbench", "-n", "-C", "-c", "6", "-T", str(max(2, int(SECONDS / 3))), "-M", "extended",
-                         "-f", script, empty_database.name, port=proxy.port)
+                         "-f", script, empty_database.name, port=proxy.port, timeout=120 + SECONDS)
     assert "number of failed transactions: 0" in told, told
     assert load.stop() > 100
     settle(proxy, postgres, empty_database.name)
@@ -229,7 +230,7 @@ def test_storm(pgrecall, durable_postgres, redis):
         disturbance.start()
     until = time.monotonic() + SECONDS
     while time.monotonic() < until and not load.stopping:
-        time.sleep(SECONDS / 3)
+        time.sleep(min(SECONDS / 3, 30))
         durable_postgres.stop("immediate")
         time.sleep(random.random())
         durable_postgres.start()
