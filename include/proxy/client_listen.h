@@ -28,6 +28,8 @@ enum listen_ready {
 	LISTEN_REFUSED, /* it must be answered with the error */
 };
 
+/* True when the client would get the same bytes from a connection that speaks UTF-8. */
+bool client_reads_utf8(const struct client *client);
 /* Before a message is sent that runs PLAN: makes the database listen to its channels.
  */
 enum listen_ready client_listen_prepare(struct client *client, const struct plan *plan,

@@ -28,6 +28,13 @@
  * changes nothing: the settings are in force. */
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "upstream/context.h"
+
+/* Bytes of statements: every value may have to be quoted throughout. */
+#define SETTINGS_MAX_SQL (2 * CONTEXT_MAX_TEXT + 4096)
 
 struct client;
 
@@ -36,11 +43,10 @@ struct client;
  * message must be looked at again, because the settings of the server are not what they
  * were when that was done. */
 bool client_sync_settings(struct client *client);
-/* RESET and DISCARD, which have just been sent, go back to the settings of the server's
- * session; the client's own are those it has logged in with.  These are set again, in
- * the client's transaction, so that they come and go with it (T-32).  Outside a
- * transaction client_sync_settings() does that for the next message. */
-void client_restore_settings(struct client *client);
+/* Sends MESSAGES, for which the server owes one item 'Q' of FLAGS.  False: the client
+ * has been closed. */
+bool client_send_settings(struct client *client, const struct buf *messages,
+			  uint8_t flags);
 /* True while that message has to wait: a SET, RESET or DISCARD, outside a transaction
  * and with its Sync, is not answered yet, or a question of ours behind it.  Sent behind
  * a RESET the message would run under the settings of the server's session, and its

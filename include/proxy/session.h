@@ -30,8 +30,10 @@ struct session {
 	struct context *told;	 /* settings as the client knows them; a reference */
 	struct context *pending; /* settings if the open transaction commits; or NULL */
 	struct context
-	    *pending_server; /* the same for the server connection: RESET there goes
-			      * back to its own, not to the client's start-up */
+	    *pending_server;  /* the same for the server connection: RESET there goes
+			       * back to its own, not to the client's start-up */
+	struct buf *put_back; /* while a text is noted, into which settings have to be
+			       * put (proxy/client_restore.h); borrowed, else NULL */
 	struct savepoints savepoints; /* of the open transaction */
 	struct names names;	      /* prepared statements */
 	struct writes writes;	      /* of the open transaction */
@@ -70,8 +72,6 @@ struct session {
 	uint64_t customs[SESSION_MAX_CUSTOMS]; /* hashes of the names of custom
 						* settings that it has ever set */
 	uint8_t n_customs;		       /* more than that many: perhaps any */
-	bool resets; /* a RESET was sent: the server reports values that are its own,
-		      * not those that the client has logged in with */
 	bool uses_sequences; /* something that may have advanced one was sent to the
 			      * bound server connection */
 	bool suspect; /* something ran on the bound server connection that may have
@@ -112,6 +112,8 @@ void session_sent_unknown(struct session *session);
 /* A portal is about to be executed, of a statement with PLAN, or of any (NULL): it may
  * have been bound in front of an earlier Sync. */
 void session_executes(struct session *session, const struct plan *plan);
+/* The session has the settings of CONTEXT now; takes the reference. */
+void session_adopt(struct session *session, struct context *context);
 /* A statement with PLAN has succeeded: pins that it ends. */
 void session_done(struct session *session, const struct plan *plan);
 /* ReadyForQuery with STATUS, and nothing is outstanding.  OK, FAILED: since settings

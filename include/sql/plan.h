@@ -184,6 +184,12 @@ struct plan {
 	uint64_t max_size; /* resulting size limit of a result, bytes; set by rules */
 };
 
+/* The last statement of the text. */
+static inline const struct plan *plan_last(const struct plan *plan)
+{
+	return plan->n_parts > 0 ? plan->parts[plan->n_parts - 1] : plan;
+}
+
 /* A lasting copy of a draft whose pointers may go anywhere, with one reference; reads,
  * facts, operands and texts lie in one piece of memory with it.  The references to the
  * draft's parts pass to the copy.  NULL without memory. */

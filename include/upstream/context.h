@@ -83,3 +83,7 @@ SELDOM bool context_must_reset(const struct context *from, const struct context 
  * zero. */
 void context_diff(const struct context *from, const struct context *to,
 		  struct buf *out);
+/* Appends the statement, with its zero, that sets NAME as CONTEXT has it, which it must
+ * have, where it is at its default; LOCAL: until the transaction ends. */
+void context_set_again(const struct context *context, const char *name, bool local,
+		       struct buf *out);

@@ -15,7 +15,9 @@
 
 #include "base/check.h"
 
+struct added;
 struct commit;
+struct context;
 struct query;
 struct statement;
 
@@ -55,11 +57,16 @@ struct owed {
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
 	struct statement *statement; /* B, D: of the statement, when it is known; a
 					reference, or NULL */
-	char *name;	       /* what the client calls the statement, for errors, when
-				  that is not known later: P of one that it has
-				  already, B, D by a long name; owned, or NULL */
-	uint32_t again_at;     /* B, D: where it begins among the bytes that can be sent
-				  again, plus one; 0: it cannot (proxy/server_again.h) */
+	char *name;	   /* what the client calls the statement, for errors, when
+			      that is not known later: P of one that it has
+			      already, B, D by a long name; owned, or NULL */
+	uint32_t again_at; /* B, D: where it begins among the bytes that can be sent
+			      again, plus one; 0: it cannot (proxy/server_again.h) */
+	bool restores;	   /* E: the COMMIT of proxy/client_restore.h */
+	struct context *settled; /* E of COMMIT or ROLLBACK: the client's settings if
+				    it commits; a reference, or NULL */
+	struct context *settled_server; /* and those of the server connection */
+	struct added *added;   /* Q: statements of ours in its text; owned, or NULL */
 	uint64_t statement_id; /* P, C: id in the server's prepared table, 0: none,
 				  OWED_NAMED; B, D: the same, when `statement` is set */
 };

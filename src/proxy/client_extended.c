@@ -373,6 +373,7 @@ size_t client_flush(struct client *client, struct span in, const struct frame *f
 size_t client_sync(struct client *client, struct span in, const struct frame *frame)
 {
 	struct server *server = client->server;
+	bool failed = client->skip;
 	client->skip = false;
 	if (client->session.tx_status == 'I') {
 		client->portal_is_hit = false; /* no portal outlives its transaction */
@@ -393,8 +394,10 @@ size_t client_sync(struct client *client, struct span in, const struct frame *fr
 	    !client_owe(client, 'S', 0, NULL, commit)) {
 		return 0;
 	}
-	owed_at(&server->owed, server->owed.n - 1)->copy_ends =
-	    server_copies_ended(server);
+	uint8_t copy_ends = server_copies_ended(server);
+	struct owed *item = owed_at(&server->owed, server->owed.n - 1);
+	item->copy_ends = copy_ends;
+	item->failed = failed; /* the error was there before it */
 	server->unsynced = false;
 	client->settings_synced = owed_head(&server->owed)->flags & OWED_SETTINGS;
 	server_put_borrow(server, WIRE_SYNC);

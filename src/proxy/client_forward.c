@@ -11,6 +11,7 @@
 #include "proxy/client.h"
 #include "proxy/client_acquire.h"
 #include "proxy/client_prepare.h"
+#include "proxy/client_restore.h"
 #include "proxy/client_send.h"
 #include "proxy/client_steps.h"
 #include "proxy/database.h"
@@ -206,6 +207,20 @@ bool client_send_bind(struct client *client, const struct frame *frame,
 	return true;
 }
 
+/* The settings that the Execute at hand, of PLAN (or NULL), commits or undoes: others
+ * may be set behind it before it is answered. */
+static void client_note_end(struct client *client, const struct plan *plan)
+{
+	const struct session *session = &client->session;
+	struct owed_queue *owed = &client->server->owed;
+	if (plan != NULL && session->pending != NULL &&
+	    (plan->kind == PLAN_COMMIT || plan->kind == PLAN_ROLLBACK)) {
+		struct owed *item = owed_at(owed, owed->n - 1);
+		item->settled = context_ref(session->pending);
+		item->settled_server = context_ref(session->pending_server);
+	}
+}
+
 bool client_send_execute(struct client *client, const struct frame *frame,
 			 struct query *query, const struct plan *plan)
 {
@@ -222,12 +237,16 @@ bool client_send_execute(struct client *client, const struct frame *frame,
 	if (!client_owe(client, 'E', 0, query, commit)) {
 		return false;
 	}
+	if (!is_quiet) {
+		client_note_end(client, plan);
+	}
 	client->server->unsynced = true;
 	server_put_borrow(client->server, frame_bytes(frame));
 	if (!is_quiet) {
 		client_note_sent(client, plan);
+		client_restore_behind_execute(client, plan);
 	}
-	return true;
+	return client_is_open(client);
 }
 
 void client_set_portal(struct client *client, struct span portal, struct plan *plan,

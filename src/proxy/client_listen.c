@@ -24,8 +24,7 @@
 /* Encodings.  The connection of the database speaks UTF-8; what is all ASCII is the
  * same for everybody. */
 
-/* True when the client would get the same bytes from a connection of its own. */
-static bool client_reads_utf8(const struct client *client)
+bool client_reads_utf8(const struct client *client)
 {
 	struct span encoding;
 	if (!context_effective(client->session.context, "client_encoding", &encoding)) {

@@ -270,9 +270,6 @@ void client_note_sent(struct client *client, const struct plan *plan)
 		names_remove_all(&client->session.names, client_position(client));
 		client->server->deallocate_at = client->server->owed.n_pushed;
 	}
-	if (plan != NULL && (plan->kind == PLAN_SET || plan->kind == PLAN_MULTI)) {
-		client_restore_settings(client);
-	}
 }
 
 /* Errors */

@@ -13,13 +13,10 @@
 #include "upstream/server.h"
 #include "wire/writer.h"
 
-/* Bytes of statements: every value may have to be quoted throughout. */
-#define SETTINGS_MAX_SQL (2 * CONTEXT_MAX_TEXT + 4096)
 /* Bytes of the messages: of two statements a setting, and a few. */
 #define SETTINGS_MAX_MESSAGES (SETTINGS_MAX_SQL + 64 * (2 * CONTEXT_MAX_SETTINGS + 16))
 
-/* Sends MESSAGES, for which the server owes one item. */
-static bool settings_send(struct client *client, const struct buf *messages,
+bool client_send_settings(struct client *client, const struct buf *messages,
 			  uint8_t flags)
 {
 	if (!buf_ok(messages)) {
@@ -109,7 +106,7 @@ bool client_sync_settings(struct client *client)
 	struct buf messages;
 	buf_init(&messages, SETTINGS_MAX_MESSAGES);
 	settings_write(server->context, session->context, &messages);
-	bool ok = settings_send(client, &messages, OWED_SWALLOW | OWED_SETTINGS);
+	bool ok = client_send_settings(client, &messages, OWED_SWALLOW | OWED_SETTINGS);
 	buf_fini(&messages);
 	if (!ok) {
 		return false;
@@ -124,37 +121,10 @@ bool client_awaits_settings(const struct client *client)
 {
 	const struct session *session = &client->session;
 	const struct server *server = client->server;
-	if (server == NULL || server->owed.n == 0) {
-		return false;
+	if (server == NULL || server->owed.n == 0 || server->copy_in) {
+		return false; /* or what comes is its data */
 	}
 	bool differs = session->pending != NULL || server->context != session->context;
 	return UNLIKELY(differs) && session->tx_status == 'I' && !session->tx_begun &&
 	       client->sync_at == server->owed.n_pushed;
-}
-
-void client_restore_settings(struct client *client)
-{
-	struct session *session = &client->session;
-	bool are_gone = session->pending != NULL &&
-			session->pending != session->pending_server &&
-			session->startup->n > 0;
-	if (!are_gone || !(session->tx_begun || session->tx_status == 'T')) {
-		return;
-	}
-	struct buf sql;
-	struct buf message;
-	buf_init(&sql, SETTINGS_MAX_SQL);
-	buf_init(&message, SETTINGS_MAX_SQL + 16);
-	context_diff(session->pending_server, session->pending, &sql);
-	for (size_t i = 0; i < sql.len; i++) {
-		sql.data[i] = sql.data[i] != 0 ? sql.data[i] : ';';
-	}
-	writer_query(&message, buf_span(&sql));
-	message.failed = message.failed || !buf_ok(&sql);
-	if (settings_send(client, &message, OWED_SWALLOW | OWED_OURS)) {
-		context_unref(session->pending_server);
-		session->pending_server = context_ref(session->pending);
-	}
-	buf_fini(&sql);
-	buf_fini(&message);
 }

@@ -36,6 +36,7 @@
 #include "proxy/client_large.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_prepare.h"
+#include "proxy/client_restore.h"
 #include "proxy/client_send.h"
 #include "proxy/client_sequences.h"
 #include "proxy/client_settings.h"
@@ -172,11 +173,36 @@ static void client_note_query(struct client *client)
 	names_remove(&client->session.names, SPAN_LIT(""), client_position(client) - 1);
 }
 
+/* Sends what has been noted; takes QUERY. */
+static void client_send_query(struct client *client, struct span message,
+			      const struct plan *plan, struct query *query,
+			      struct restoring *restoring)
+{
+	struct server *server = client->server;
+	struct commit *commit;
+	if (!client_begin_commit(client, plan, false, &commit)) {
+		query_free(query);
+		return;
+	}
+	if (!client_owe(client, 'Q', 0, query, commit)) {
+		return;
+	}
+	client_note_query(client);
+	if (LIKELY(restoring->added == NULL)) {
+		stream_put_borrow(&server->stream, message);
+	} else {
+		owed_at(&server->owed, server->owed.n - 1)->added =
+		    steal(&restoring->added);
+		stream_put(&server->stream, buf_span(&restoring->message));
+	}
+	client_note_sent(client, plan);
+	client_restore_behind_query(client, plan);
+}
+
 static void client_forward_query(struct client *client, struct span message,
 				 const struct request *request,
 				 const struct store_fill *fill, uint8_t route)
 {
-	struct server *server = client->server;
 	struct query *query = query_new(client, request, route);
 	if (query == NULL) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
@@ -185,18 +211,36 @@ static void client_forward_query(struct client *client, struct span message,
 	if (query_may_capture(client, fill)) {
 		query_capture(client, query, fill);
 	}
+	struct restoring restoring;
+	restoring_begin(&restoring, &client->session, request->plan, request->text);
 	client_note_statement(client, request, true);
-	struct commit *commit;
-	if (!client_begin_commit(client, request->plan, false, &commit)) {
+	if (restoring_end(&restoring, client, request->plan, request->text)) {
+		client_send_query(client, message, request->plan, query, &restoring);
+	} else {
 		query_free(query);
-		return;
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 	}
-	if (!client_owe(client, 'Q', 0, query, commit)) {
-		return;
+	restoring_fini(&restoring);
+}
+
+/* What is not sent at all.  True: it has been answered; *TAKEN is the step's result. */
+static bool client_refuses(struct client *client, struct span in,
+			   const struct frame *frame, const struct plan *plan,
+			   size_t *taken)
+{
+	*taken = frame->size;
+	if (client_forbids(client, plan)) {
+		client_refuse_query(client, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				    CLIENT_NO_BLOCKS);
+		return true;
 	}
-	client_note_query(client);
-	stream_put_borrow(&server->stream, message);
-	client_note_sent(client, request->plan);
+	if (client_restores_too_much(&client->session, plan)) {
+		client_fail_batch(client, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+				  "too many RESET in one text");
+		*taken = client_sync(client, in, frame); /* and ReadyForQuery */
+		return true;
+	}
+	return false;
 }
 
 /* No entry answers it: what it needs is made ready, and it is sent. */
@@ -277,10 +321,9 @@ static size_t client_query(struct client *client, struct span in,
 	if (request.plan == NULL) {
 		query_plan(client, &request);
 	}
-	if (client_forbids(client, request.plan)) {
-		client_refuse_query(client, SQLSTATE_FEATURE_NOT_SUPPORTED,
-				    CLIENT_NO_BLOCKS);
-		return frame->size;
+	size_t taken;
+	if (client_refuses(client, in, frame, request.plan, &taken)) {
+		return taken;
 	}
 	if ((client->server == NULL || client->server->owed.n == 0) &&
 	    client_deallocate(client, request.plan)) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/sqlstate.h"
+#include "proxy/added.h"
 #include "proxy/client.h"
 #include "proxy/query.h"
 #include "proxy/server_again.h"
@@ -108,6 +109,26 @@ static enum verdict server_pass_error(struct walk *walk, const struct frame *fra
 	return is_renamed ? SWALLOW : PASS;
 }
 
+enum verdict server_pass_placed(struct walk *walk, const struct frame *frame)
+{
+	struct client *client = walk->server->client;
+	struct owed *head = owed_head(&walk->server->owed);
+	if (LIKELY(head == NULL || head->added == NULL) || client == NULL ||
+	    !frame->complete) {
+		return PASS;
+	}
+	struct buf placed;
+	buf_init(&placed, frame->size + 16);
+	bool is_placed = added_correct(head->added, frame->type, frame->body, &placed);
+	if (is_placed && buf_ok(&placed)) {
+		walk_flush(walk);
+		stream_put(&client->stream, buf_span(&placed));
+	}
+	is_placed = is_placed && buf_ok(&placed);
+	buf_fini(&placed);
+	return is_placed ? SWALLOW : PASS;
+}
+
 enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
@@ -138,7 +159,8 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 			server->sequences_of = SERVER_SEQUENCES_MANY;
 		}
 		server_keeps_statements(server, head);
-		return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
+		return head->flags & OWED_SWALLOW ? SWALLOW
+						  : server_pass_placed(walk, frame);
 	}
 	if (fatal) {
 		/* a commit of its may have happened: told by server_closing() */

@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/metrics.h"
+#include "proxy/added.h"
 #include "proxy/cancel.h"
 #include "proxy/client.h"
 #include "proxy/client_listen.h"
@@ -18,9 +19,11 @@
 #include "proxy/server_reset.h"
 #include "proxy/server_skip.h"
 #include "proxy/server_steps.h"
+#include "proxy/session_restore.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
 #include "server_steps_priv.h"
+#include "upstream/context.h"
 #include "upstream/server.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
@@ -219,6 +222,31 @@ static bool server_ready_follows(const struct walk *walk, const struct frame *fr
 	return false;
 }
 
+/* What ends a transaction in the middle of a batch, whatever becomes of the rest: also
+ * DISCARD ALL, and the settings that were put back behind it. */
+static void server_executed(struct server *server, const struct owed *head)
+{
+	struct client *client = server->client;
+	const struct plan *plan = head->query != NULL ? head->query->plan : NULL;
+	if (client == NULL) {
+		return;
+	}
+	struct session *session = &client->session;
+	if (head->restores) {
+		context_unref(server->context);
+		server->context = context_ref(session->context);
+	} else if (head->settled != NULL && server->rolled_back) {
+		session_rolled_back(session, head->settled);
+	} else if (head->settled != NULL) {
+		session_adopt(session, context_ref(head->settled));
+		context_unref(server->context);
+		server->context = context_ref(head->settled_server);
+	} else if (plan != NULL && plan->kind == PLAN_SET &&
+		   plan->set_kind == SET_DISCARD_ALL) {
+		session_discarded(session, &server->context);
+	}
+}
+
 enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
@@ -230,6 +258,10 @@ enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
 	bool swallow = head->flags & OWED_SWALLOW;
 	if (head->flags & OWED_SETTINGS) {
 		head->is_set |= span_eq(frame->body, SPAN_LIT("COMMIT\0"));
+		return SWALLOW;
+	}
+	if (head->added != NULL && head->added->left > 0) {
+		added_answered(head->added, head->n_done);
 		return SWALLOW;
 	}
 	head->is_done = true;
@@ -269,7 +301,11 @@ enum verdict server_on_complete(struct walk *walk, const struct frame *frame)
 	    server->state == SERVER_CLOSING) {
 		return CLOSED;
 	}
+	if (head->added != NULL) {
+		added_answered(head->added, head->n_done);
+	}
 	if (is_execute) {
+		server_executed(server, head);
 		server_item_done(walk);
 		server_send_replies(walk, swallow ? 0 : frame->size);
 	}

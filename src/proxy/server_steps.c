@@ -21,6 +21,7 @@
 
 #include "base/config.h"
 #include "net/loop.h"
+#include "proxy/added.h"
 #include "proxy/client.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_pins.h"
@@ -35,6 +36,7 @@
 #include "proxy/server_copy.h"
 #include "proxy/server_reset.h"
 #include "proxy/session_reports.h"
+#include "proxy/session_restore.h"
 #include "proxy/worker.h"
 #include "proxy/writes.h"
 #include "server_steps_priv.h"
@@ -62,12 +64,17 @@ void walk_flush(struct walk *walk)
 
 /* Answered items */
 
-/* True when no statement was sent behind the one just answered: what it did to the
- * session still holds. */
+/* True when the client has sent no statement behind the one just answered: what it did
+ * to the session still holds. */
 static bool server_nothing_follows(struct server *server)
 {
-	return server->owed.n == 0 ||
-	       (server->owed.n == 1 && owed_head(&server->owed)->kind == 'S');
+	struct owed_queue *owed = &server->owed;
+	uint32_t i = 0;
+	while (i < owed->n && owed_at(owed, i)->kind != 'Q' &&
+	       (owed_at(owed, i)->flags & OWED_SWALLOW)) {
+		i++; /* of ours: settings that are put back */
+	}
+	return i == owed->n || (i + 1 == owed->n && owed_at(owed, i)->kind == 'S');
 }
 
 void server_item_done(struct walk *walk)
@@ -165,7 +172,7 @@ static enum verdict server_on_description(struct walk *walk, const struct frame 
 	if (head->query != NULL && head->query->capture != NULL) {
 		capture_add(head->query->capture, frame_bytes(frame));
 	}
-	return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
+	return added_swallows(head) ? SWALLOW : PASS;
 }
 
 SELDOM static enum verdict server_on_copy(struct walk *walk, const struct frame *frame)
@@ -183,6 +190,20 @@ SELDOM static enum verdict server_on_copy(struct walk *walk, const struct frame 
 	return PASS;
 }
 
+/* Why the server reports a parameter while HEAD (or NULL) is answered. */
+static enum report server_report_of(const struct session *session,
+				    const struct owed *head)
+{
+	if (head != NULL && added_swallows(head)) {
+		return REPORT_OURS;
+	}
+	const struct plan *plan =
+	    head != NULL && head->query != NULL ? head->query->plan : NULL;
+	bool resets =
+	    plan != NULL && !head->failed && session_loses(session, plan_last(plan));
+	return resets ? REPORT_RESET : REPORT_SET;
+}
+
 /* A client hears of a parameter what PostgreSQL alone would have told it: not what
  * another client has left, nor what RESET goes back to on the server (T-26, T-27). */
 static enum verdict server_on_parameter(struct walk *walk, const struct frame *frame)
@@ -194,18 +215,18 @@ static enum verdict server_on_parameter(struct walk *walk, const struct frame *f
 	if (message_read_parameter_status(frame->body, &p) != 0) {
 		return PASS;
 	}
-	bool is_ours = head != NULL && (head->flags & OWED_SWALLOW);
-	if (!is_ours && !session_expects(session, p.name, p.value)) {
+	enum report report = server_report_of(session, head);
+	if (report != REPORT_OURS && !session_expects(session, p.name, p.value)) {
 		/* the answer that it comes with is behind other settings than its key
 		 * says, and the ReadyForQuery is not here yet */
 		session->suspect = true;
 		databases_reloading(server_worker(server)->proxy->databases);
 	}
-	struct span told = session_tells(session, p.name, p.value, is_ours);
-	if (is_ours) {
+	struct span told = session_tells(session, p.name, p.value, report);
+	if (report == REPORT_OURS) {
 		session_restored(session, p.name, p.value, &server->context);
 	} else {
-		session_reported(session, p.name, p.value);
+		session_reported(session, p.name, p.value, report);
 	}
 	if (told.p == NULL || span_eq(told, p.value)) {
 		return told.p == NULL ? SWALLOW : PASS;
@@ -264,7 +285,10 @@ static enum verdict server_on_async(struct walk *walk, const struct frame *frame
 	if (frame->type == 'S' && server->client != NULL) {
 		return server_on_parameter(walk, frame);
 	}
-	return head != NULL && (head->flags & OWED_SWALLOW) ? SWALLOW : PASS;
+	if (head != NULL && added_swallows(head)) {
+		return SWALLOW;
+	}
+	return frame->type == 'N' ? server_pass_placed(walk, frame) : PASS;
 }
 
 static enum verdict server_on_row(struct walk *walk, const struct frame *frame)
@@ -291,7 +315,7 @@ static enum verdict server_on_row(struct walk *walk, const struct frame *frame)
 	if (head->query != NULL && head->query->capture != NULL) {
 		capture_add(head->query->capture, frame_bytes(frame));
 	}
-	return head->flags & OWED_SWALLOW ? SWALLOW : PASS;
+	return added_swallows(head) ? SWALLOW : PASS;
 }
 
 static enum verdict server_on_function(struct walk *walk)

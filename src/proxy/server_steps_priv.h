@@ -47,6 +47,8 @@ void server_send_replies(struct walk *walk, size_t frame_size);
 
 /* server_errors.c: ErrorResponse. */
 SELDOM enum verdict server_on_error(struct walk *walk, const struct frame *frame);
+/* An error or notice of the client's: with the place in the client's own text. */
+enum verdict server_pass_placed(struct walk *walk, const struct frame *frame);
 /* What an ErrorResponse says: its code, "" when there is none, and "DOING: message" in
  * TEXT (size bytes, cut off). */
 void server_read_error(const struct frame *frame, const char *doing,

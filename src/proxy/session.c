@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "proxy/server_begin.h"
+#include "proxy/session_restore.h"
 #include "proxy/session_text.h"
 #include "session_priv.h"
 #include "upstream/statement.h"
@@ -213,8 +214,6 @@ static void session_sent_set(struct session *session, const struct plan *plan,
 		session->pending = context_ref(session->context);
 		session->pending_server = context_ref(server);
 	}
-	session->resets =
-	    session->resets || (session->startup->n > 0 && plan->set_kind != SET_VALUE);
 	/* RESET goes to what the server's session had before its connect_query, which
 	 * is not what we take it for: until another connection is bound nothing is
 	 * cached, and this one is closed instead of reset (proxy/server_begin.h) */
@@ -305,6 +304,15 @@ static void session_sent_savepoint(struct session *session, const struct plan *p
 	    to->pending_server ? context_ref(to->pending_server) : NULL;
 }
 
+/* What comes behind one statement of a text. */
+static void session_put_back(struct session *session, const struct plan *part)
+{
+	if (session_loses(session, part)) {
+		session_restore(session, part, session->put_back);
+	}
+	buf_append_u8(session->put_back, 0);
+}
+
 /* Whether the statement can end a transaction; CALL and DO may commit inside. */
 static bool session_may_end(const struct plan *plan)
 {
@@ -370,6 +378,10 @@ void session_sent(struct session *session, const struct plan *plan,
 		session->is_ahead = true;
 		for (size_t i = 0; i < plan->n_parts; i++) {
 			session_sent(session, plan->parts[i], server);
+			if (UNLIKELY(session->put_back != NULL) &&
+			    i + 1U < plan->n_parts) {
+				session_put_back(session, plan->parts[i]);
+			}
 		}
 		session_sent_multi(session, plan);
 		session->tx_unread = true;
@@ -429,6 +441,18 @@ void session_done(struct session *session, const struct plan *plan)
 	}
 }
 
+void session_adopt(struct session *session, struct context *context)
+{
+	context_unref(session->context);
+	session->context = context;
+	struct span off;
+	session->cache_off =
+	    context_effective(context, "pgrecall.cache", &off) &&
+	    (span_ieq(off, SPAN_LIT("off")) || span_ieq(off, SPAN_LIT("false")) ||
+	     span_eq_str(off, "0") || span_ieq(off, SPAN_LIT("no")));
+	session->unreadable = !session_is_readable(context);
+}
+
 struct context *session_ready(struct session *session, char status, bool ok,
 			      bool failed)
 {
@@ -448,7 +472,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	session->asks_listen |= session->may_listen && (session->unpinned & PIN_LISTEN);
 	session->may_listen = false;
 	session->pins_ask |= session->asks_listen ? PIN_LISTEN : 0;
-	session->tx_begun = session->resets = session->pins_failed = false;
+	session->tx_begun = session->pins_failed = false;
 	session->tx_plain = session->tx_end_bound = false;
 	session->tx_unread = false;
 	session->tx_local = session->tx_sets = false;
@@ -473,13 +497,6 @@ struct context *session_ready(struct session *session, char status, bool ok,
 		session->unreadable = !session_is_readable(session->context);
 		return NULL;
 	}
-	context_unref(session->context);
-	session->context = fresh;
-	struct span off;
-	session->cache_off =
-	    context_effective(fresh, "pgrecall.cache", &off) &&
-	    (span_ieq(off, SPAN_LIT("off")) || span_ieq(off, SPAN_LIT("false")) ||
-	     span_eq_str(off, "0") || span_ieq(off, SPAN_LIT("no")));
-	session->unreadable = !session_is_readable(fresh);
+	session_adopt(session, fresh);
 	return server;
 }

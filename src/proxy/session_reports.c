@@ -37,7 +37,7 @@ bool session_expects(const struct session *session, struct span name, struct spa
 /* The value that NAME has been reset to, for the client, or NULL: it has not been. */
 static const char *session_reset_to(const struct session *session, const char *name)
 {
-	if (!session->resets || session->pending == NULL) {
+	if (session->pending == NULL) {
 		return NULL;
 	}
 	const char *first = context_get(session->startup, name);
@@ -45,14 +45,15 @@ static const char *session_reset_to(const struct session *session, const char *n
 	return first != NULL && then != NULL && strcmp(first, then) == 0 ? first : NULL;
 }
 
-void session_reported(struct session *session, struct span name, struct span value)
+void session_reported(struct session *session, struct span name, struct span value,
+		      enum report report)
 {
 	char key[64];
 	if (session->pending == NULL || value.n > 1024 ||
 	    !session_key(name, key, sizeof(key)) ||
 	    context_get(session->pending, key) == NULL ||
 	    context_get(session->pending_server, key) == NULL ||
-	    session_reset_to(session, key) != NULL) {
+	    (report == REPORT_RESET && session_reset_to(session, key) != NULL)) {
 		return;
 	}
 	char *text = strndup((const char *)value.p, value.n);
@@ -104,14 +105,16 @@ void session_restored(struct session *session, struct span name, struct span val
 }
 
 struct span session_tells(struct session *session, struct span name, struct span value,
-			  bool is_ours)
+			  enum report report)
 {
+	bool is_ours = report == REPORT_OURS;
 	char key[64];
 	struct span nothing = { 0 };
 	if (value.n > 1024 || !session_key(name, key, sizeof(key))) {
 		return value;
 	}
-	const char *first = is_ours ? NULL : session_reset_to(session, key);
+	const char *first =
+	    report == REPORT_RESET ? session_reset_to(session, key) : NULL;
 	bool is_reset = first != NULL;
 	if (is_reset) {
 		value =

@@ -483,6 +483,16 @@ static bool context_is_identity(const char *name)
 	return false;
 }
 
+static void context_set_config(struct buf *out, const char *name, const char *value,
+			       const char *local)
+{
+	buf_append_str(out, "SELECT pg_catalog.set_config(");
+	context_quote(out, name);
+	buf_append_str(out, ",");
+	context_quote(out, value);
+	buf_append_cstr(out, local);
+}
+
 static void context_set(struct buf *out, const char *name, const char *value)
 {
 	if (strcmp(name, "datestyle") == 0) {
@@ -490,11 +500,15 @@ static void context_set(struct buf *out, const char *name, const char *value)
 		 * "DMY" the style */
 		context_reset(out, name);
 	}
-	buf_append_str(out, "SELECT pg_catalog.set_config(");
-	context_quote(out, name);
-	buf_append_str(out, ",");
-	context_quote(out, value);
-	buf_append_cstr(out, ",false)");
+	context_set_config(out, name, value, ",false)");
+}
+
+void context_set_again(const struct context *context, const char *name, bool local,
+		       struct buf *out)
+{
+	const char *value = context_get(context, name);
+	require(value != NULL);
+	context_set_config(out, name, value, local ? ",true)" : ",false)");
 }
 
 bool context_must_reset(const struct context *from, const struct context *to)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "upstream/context.h"
 #include "upstream/statement.h"
 
 #define OWED_FIRST_CAP 8U
@@ -61,6 +62,9 @@ void owed_item_fini(struct owed *item)
 {
 	statement_unref(steal(&item->statement));
 	free(steal(&item->name));
+	free(steal(&item->added));
+	context_unref(steal(&item->settled));
+	context_unref(steal(&item->settled_server));
 }
 
 struct owed owed_pop(struct owed_queue *queue)

@@ -2,9 +2,9 @@
  * Copyright (c) 2026, The pgrecall authors
  *
  * Statement texts: the scanner alone, then the whole planner with a small catalogue.
- * The constants must lie in the text, in order; a plan's operands must exist; the same
- * text must find the same plan; hashing and looking for 'now' must survive any
- * constant. */
+ * The constants must lie in the text, in order; a plan's operands must exist; several
+ * statements must be divided at semicolons; the same text must find the same plan;
+ * hashing and looking for 'now' must survive any constant. */
 
 #include <stdlib.h>
 
@@ -13,6 +13,7 @@
 #include "sql/catalog.h"
 #include "sql/planner.h"
 #include "sql/scan.h"
+#include "sql/split.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -107,6 +108,20 @@ static void check_consts(const struct planned *planned, struct span text)
 	}
 }
 
+static void check_split(const struct plan *plan, struct span text)
+{
+	size_t ends[16];
+	size_t n = plan->n_parts;
+	if (n < 2 || n > ARRAY_LEN(ends)) {
+		return;
+	}
+	require(split_text(text, n, ends) == 0 && ends[n - 1] == text.n);
+	for (size_t i = 0; i + 1 < n; i++) {
+		require(ends[i] > 0 && ends[i] < ends[i + 1]);
+		require(text.p[ends[i] - 1] == ';');
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (planner == NULL) {
@@ -117,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	planner_plan(planner, text, &session, &planned);
 	check_consts(&planned, text);
 	check_plan(&planned, planned.plan);
+	check_split(planned.plan, text);
 	const struct plan *first = planned.plan;
 	planner_plan(planner, text, &session, &planned);
 	require(planned.plan == first);
