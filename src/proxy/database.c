@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "base/sqlstate.h"
 #include "cache/store.h"
 #include "database_priv.h"
 #include "net/loop.h"
@@ -164,6 +165,8 @@ static bool database_compose(struct database *database, const struct config *con
 	if (!is_here) {
 		return false;
 	}
+	database->is_guessed = strcmp(line->name, "*") == 0;
+	atomic_store(&database->is_absent, false);
 	pthread_mutex_lock(&database->lock);
 	struct connect_options fresh = {
 		.host = line->host,
@@ -232,6 +235,11 @@ void database_answered(struct database *database, const char *doing, const char 
 	bool was_up = atomic_exchange(&database->is_up, error == NULL);
 	uint64_t n = 0;
 	database->answered_ns = clock_now_ns();
+	if (error != NULL && database->is_guessed && database->read_ns == 0 &&
+	    strcmp(asker_sqlstate(database->asker), SQLSTATE_UNKNOWN_DATABASE) == 0) {
+		/* or every name that anybody has made up would be asked for for ever */
+		atomic_store(&database->is_absent, true);
+	}
 	if (error != NULL && (was_up || log_limit_pass(&database->log_limit, &n))) {
 		log_warning(NULL, "database %s: cannot %s: %s (%" PRIu64 " times more)",
 			    database->name, doing, error, n);
@@ -289,6 +297,9 @@ void databases_tick(struct databases *databases)
 		database_tend_asker(database, config, is_reload, now_ns);
 		database_listen_tick(database, config, now_ns);
 		database_limbo_ask(database, now_ns);
+		if (atomic_load(&database->is_absent)) {
+			continue;
+		}
 		database_read_if_due(database, config, now_ns);
 		database_ask_conf(database, now_ns);
 		database_ping(database, config, now_ns);
@@ -435,7 +446,8 @@ struct database *database_find(struct databases *databases, struct span name,
 		pthread_mutex_lock(&database->lock);
 		bool has_login = database_set_login(database, user, password);
 		pthread_mutex_unlock(&database->lock);
-		if (is_new || has_login) {
+		bool was_absent = atomic_exchange(&database->is_absent, false);
+		if (is_new || has_login || was_absent) {
 			databases_wake(databases);
 		}
 	}

@@ -65,6 +65,8 @@ struct database {
 	_Atomic uint32_t version;    /* of `catalog`; 0: none */
 	_Atomic uint64_t n_reshaped; /* DDL that has passed through */
 	atomic_bool is_up;	     /* the last question was answered */
+	atomic_bool is_absent; /* the server has none of this name, which only a client
+				* has said: it is not asked before the next login */
 	atomic_size_t n_limbo;
 	atomic_bool is_placed;
 	bool is_crowded; /* it has more aliases than fit: its tag is in flight for good
@@ -90,6 +92,7 @@ struct database {
 	struct connect_options options; /* copied; user NULL: we may not ask */
 	struct asker *asker;		/* or NULL */
 	uint64_t asker_since_ns;
+	bool is_guessed; /* its line is that for all names */
 	atomic_bool
 	    is_elsewhere; /* the configuration sends the name to another server */
 	struct database_reading *reading; /* under way, or NULL */

@@ -313,6 +313,34 @@ def test_T93_refused_login_is_told_at_once(pgrecall, fakes):
     assert time.monotonic() - start < 5
 
 
+def test_a_name_that_is_no_database(pgrecall, fakes):
+    """Somebody has made it up: the server is not asked for it for ever."""
+    fake = fakes(lambda peer, kind, body: kind == "startup" and not (
+        peer.send(pg.error("no such database", "3D000", "FATAL")), peer.close())[0])
+    proxy = before(pgrecall, fake)
+    with pytest.raises(wire.ServerError) as error:
+        connect(proxy)
+    assert error.value.sqlstate == "3D000"
+    proxy.wait_log("database x: cannot")
+    number = len(fake.peers)
+    time.sleep(6)
+    assert len(fake.peers) <= number + 2, "it is asked again and again"
+
+
+def test_a_database_that_is_made_later(pgrecall, postgres):
+    proxy = pgrecall()
+    with pytest.raises(wire.ServerError) as error:
+        proxy.connect("later")
+    assert error.value.sqlstate == "3D000"
+    proxy.wait_log("database later: cannot")
+    postgres.psql("CREATE DATABASE later")
+    try:
+        proxy.warm("later")
+    finally:
+        proxy.stop()
+        postgres.psql("DROP DATABASE later WITH (FORCE)")
+
+
 def test_T93_who_can_be_served_is_served(pgrecall, fakes):
     """The server takes no more connections: those that live serve everybody."""
     def answer(peer, kind, body):
