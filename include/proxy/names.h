@@ -48,10 +48,10 @@ void names_init(struct names *names, uint32_t max);
 void names_fini(struct names *names);
 /* The entry of NAME, or NULL; valid until the next change. */
 struct named *names_find(struct names *names, struct span name);
-/* A name for the statement with that id, or an empty span. */
-struct span names_of_id(const struct names *names, uint64_t id);
 /* True when PLAN is, or has in it, an EXECUTE or DEALLOCATE of a name that is here. */
 bool names_are_used(struct names *names, const struct plan *plan);
+/* The same, also of a name whose change may still be undone. */
+bool names_may_be_used(struct names *names, const struct plan *plan);
 /* The server connection does not have the statement with that id after all. */
 void names_leave_server(struct names *names, uint64_t id);
 /* True when one more name is too many; the unnamed statement always fits. */

@@ -15,7 +15,6 @@
 #define SERVER_FAIL_BATCH SPAN_LIT("B\0\0\0\31\0pgrecall_fail\0\0\0\0\0\0\0")
 
 struct buf;
-struct names;
 struct owed;
 struct server;
 
@@ -31,7 +30,6 @@ void server_keeps_statements(struct server *server, const struct owed *head);
  * it.
  */
 void server_forgets_statements(struct server *server, struct owed *head);
-/* Writes an ErrorResponse with BODY in which the client's name of a statement, OWN when
- * it is not NULL, stands for ours.  False: it names none, or none that is known. */
-bool server_rename_error(struct names *names, const char *own, struct span body,
-			 struct buf *out);
+/* Writes an ErrorResponse with BODY in which OWN, what the client calls the statement,
+ * stands for our name of it.  False: it has none of ours. */
+bool server_rename_error(const char *own, struct span body, struct buf *out);

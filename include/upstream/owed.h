@@ -57,9 +57,9 @@ struct owed {
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
 	struct statement *statement; /* B, D: of the statement, when it is known; a
 					reference, or NULL */
-	char *name;	   /* what the client calls the statement, for errors, when
-			      that is not known later: P of one that it has
-			      already, B, D by a long name; owned, or NULL */
+	char *name;	   /* what the client calls a statement that has a name of ours
+			      on the server, for errors: P of one that it has already,
+			      B, D; owned, or NULL */
 	uint32_t again_at; /* B, D: where it begins among the bytes that can be sent
 			      again, plus one; 0: it cannot (proxy/server_again.h) */
 	bool restores;	   /* E: the COMMIT of proxy/client_restore.h */

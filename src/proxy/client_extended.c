@@ -319,7 +319,8 @@ static void client_close_statement(struct client *client, const struct frame *fr
 	const struct named *named = names_find(&client->session.names, name);
 	bool on_server = named != NULL
 			     ? client->session_mode && named->on_server
-			     : client->session.pins & (PIN_PREPARE | PIN_LARGE);
+			     : client->session_mode ||
+				   (client->session.pins & (PIN_PREPARE | PIN_LARGE));
 	bool is_large = name.n == 0 && client->server != NULL &&
 			client->server->unnamed_id == SERVER_UNNAMED_LARGE;
 	if (client->server != NULL && (is_large || (on_server && name.n > 0))) {

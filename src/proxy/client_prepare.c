@@ -110,7 +110,7 @@ bool client_owe_statement(struct client *client, uint8_t kind,
 	item->statement = statement_ref(statement);
 	item->statement_id = name.n > 0 ? statement->id : 0;
 	item->again_at = again_at;
-	if (name.n > NAMES_MAX_LEN) {
+	if (name.n > 0 && !client->session_mode) {
 		item->name = strndup((const char *)name.p, name.n);
 	}
 	return true;

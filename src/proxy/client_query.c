@@ -68,12 +68,16 @@ static bool client_deallocate(struct client *client, const struct plan *plan)
 static bool client_prepare_query(struct client *client, const struct plan *plan)
 {
 	struct server *server = client->server;
-	if (client->session_mode || !names_are_used(&client->session.names, plan)) {
+	struct names *names = &client->session.names;
+	if (client->session_mode) {
 		return true;
 	}
-	if (server->owed.n > 0) {
+	if (server->owed.n > 0 && names_may_be_used(names, plan)) {
 		client_wait_answers(client);
 		return false;
+	}
+	if (!names_are_used(names, plan)) {
+		return true;
 	}
 	if (client->session.tx_status == 'E' || server->unsynced) {
 		return true;

@@ -62,25 +62,6 @@ struct named *names_find(struct names *names, struct span name)
 	return found != NULL && found->statement != NULL ? found : NULL;
 }
 
-struct span names_of_id(const struct names *names, uint64_t id)
-{
-	struct named *named;
-	map_each (named, at, &names->map) {
-		if (named->statement->id == id) {
-			return named_key(named);
-		}
-	}
-	dlist_each (l, tmp, &names->changes) {
-		const struct name_change *change =
-		    container_of(l, struct name_change, link);
-		if (change->before.statement != NULL &&
-		    change->before.statement->id == id) {
-			return named_key(&change->before);
-		}
-	}
-	return span_make(NULL, 0);
-}
-
 void names_leave_server(struct names *names, uint64_t id)
 {
 	struct named *named;
@@ -89,18 +70,6 @@ void names_leave_server(struct names *names, uint64_t id)
 			named->on_server = false;
 		}
 	}
-}
-
-bool names_are_used(struct names *names, const struct plan *plan)
-{
-	for (size_t i = 0; i < plan->n_parts; i++) {
-		if (names_are_used(names, plan->parts[i])) {
-			return true;
-		}
-	}
-	return (plan->kind == PLAN_SESSION || plan->executes) &&
-	       plan->set_name != NULL &&
-	       names_find(names, span_str(plan->set_name)) != NULL;
 }
 
 bool names_are_full(const struct names *names, struct span name)
@@ -194,19 +163,92 @@ static void names_drop(struct names *names, struct span key)
 	}
 }
 
+/* The next change of the same name, or NULL. */
+static struct name_change *names_next_change(struct names *names,
+					     struct name_change *change)
+{
+	struct span key = named_key(&change->before);
+	for (struct dlist *l = change->link.next; l != &names->changes; l = l->next) {
+		struct name_change *next = container_of(l, struct name_change, link);
+		if (span_eq(named_key(&next->before), key)) {
+			return next;
+		}
+	}
+	return NULL;
+}
+
+/* Whether NAME has been changed in a way that may be undone: then it may come back. */
+static bool names_may_return(struct names *names, struct span key)
+{
+	dlist_each (l, tmp, &names->changes) {
+		const struct name_change *change =
+		    container_of(l, struct name_change, link);
+		if (span_eq(named_key(&change->before), key)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool names_use(struct names *names, const struct plan *plan, bool may_return)
+{
+	for (size_t i = 0; i < plan->n_parts; i++) {
+		if (names_use(names, plan->parts[i], may_return)) {
+			return true;
+		}
+	}
+	if ((plan->kind != PLAN_SESSION && !plan->executes) || plan->set_name == NULL) {
+		return false;
+	}
+	struct span name = span_str(plan->set_name);
+	return names_find(names, name) != NULL ||
+	       (may_return && names_may_return(names, names_key(name)));
+}
+
+bool names_are_used(struct names *names, const struct plan *plan)
+{
+	return names_use(names, plan, false);
+}
+
+bool names_may_be_used(struct names *names, const struct plan *plan)
+{
+	return names_use(names, plan, true);
+}
+
 void names_remove(struct names *names, struct span name, uint64_t at)
 {
 	struct span key = names_key(name);
 	const struct named *named = names_find(names, name);
-	if (named != NULL) {
+	if (named != NULL || names_may_return(names, key)) {
 		(void)names_note(names, key, named, at);
 		names_drop(names, key);
+	}
+}
+
+/* Removes at AT the names that are away already, but may come back. */
+static void names_remove_returning(struct names *names, uint64_t at)
+{
+	const struct dlist *last = names->changes.prev;
+	if (dlist_is_empty(&names->changes)) {
+		return;
+	}
+	for (struct dlist *l = names->changes.next;; l = l->next) {
+		struct name_change *change = container_of(l, struct name_change, link);
+		struct span key = named_key(&change->before);
+		if (key.n > 0 && names_find(names, key) == NULL &&
+		    names_next_change(names, change) == NULL) {
+			(void)names_note(names, key, NULL, at);
+		}
+		if (l == last) {
+			return;
+		}
 	}
 }
 
 void names_remove_all(struct names *names, uint64_t at)
 {
 	struct named *named;
+	names_remove_returning(names, at);
 	map_each (named, i, &names->map) {
 		(void)names_note(names, named_key(named), named, at);
 		statement_unref(named->statement);
@@ -236,20 +278,6 @@ void names_lose_unnamed(struct names *names, uint64_t at)
 		}
 	}
 	names_drop(names, span_make(NULL, 0));
-}
-
-/* The next change of the same name, or NULL. */
-static struct name_change *names_next_change(struct names *names,
-					     struct name_change *change)
-{
-	struct span key = named_key(&change->before);
-	for (struct dlist *l = change->link.next; l != &names->changes; l = l->next) {
-		struct name_change *next = container_of(l, struct name_change, link);
-		if (span_eq(named_key(&next->before), key)) {
-			return next;
-		}
-	}
-	return NULL;
 }
 
 static void names_restore(struct names *names, struct name_change *change)

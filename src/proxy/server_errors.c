@@ -88,7 +88,7 @@ static enum verdict server_pass_error(struct walk *walk, const struct frame *fra
 	struct client *client = walk->server->client;
 	struct buf renamed;
 	struct message_error error;
-	if (client == NULL || client->session_mode || !frame->complete ||
+	if (client == NULL || client->session_mode || own == NULL || !frame->complete ||
 	    message_read_error(frame->body, &error) != 0 ||
 	    !(span_eq_str(error.sqlstate, SQLSTATE_UNKNOWN_STATEMENT) ||
 	      span_eq_str(error.sqlstate, SQLSTATE_PROTOCOL_VIOLATION) ||
@@ -96,11 +96,8 @@ static enum verdict server_pass_error(struct walk *walk, const struct frame *fra
 		return PASS;
 	}
 	/* each of our names has ten bytes or more */
-	size_t longest = own != NULL ? strlen(own) : 0;
-	longest = longest < NAMES_MAX_LEN ? NAMES_MAX_LEN : longest;
-	buf_init(&renamed, frame->size * (1 + longest / 10));
-	bool is_renamed =
-	    server_rename_error(&client->session.names, own, frame->body, &renamed);
+	buf_init(&renamed, frame->size * (1 + strlen(own) / 10));
+	bool is_renamed = server_rename_error(own, frame->body, &renamed);
 	if (is_renamed) {
 		walk_flush(walk);
 		stream_put(&client->stream, buf_span(&renamed));

@@ -106,22 +106,17 @@ void server_forgets_statements(struct server *server, struct owed *head)
 	}
 }
 
-/* The client's name of the statement that is called by ours at AT; *REST_OUT is behind
- * it. */
-static struct span server_client_name(struct names *names, const char *own,
-				      struct span at, struct span *rest_out)
+/* The length of the name of ours that AT begins with. */
+static size_t server_name_length(struct span at)
 {
 	size_t n = sizeof(server_prefix) - 1;
-	uint64_t id = 0;
-	while (n < at.n && at.p[n] >= '0' && at.p[n] <= '9' && id < UINT64_MAX / 100) {
-		id = id * 10 + (uint64_t)(at.p[n++] - '0');
+	while (n < at.n && at.p[n] >= '0' && at.p[n] <= '9') {
+		n++;
 	}
-	*rest_out = span_skip(at, n);
-	return own != NULL ? span_str(own) : names_of_id(names, id);
+	return n;
 }
 
-bool server_rename_error(struct names *names, const char *own, struct span body,
-			 struct buf *out)
+bool server_rename_error(const char *own, struct span body, struct buf *out)
 {
 	/* the quotes around it are those of the language of the message */
 	bool is_renamed = false;
@@ -133,15 +128,12 @@ bool server_rename_error(struct names *names, const char *own, struct span body,
 		if (at == NULL) {
 			break;
 		}
-		struct span rest;
 		size_t before = (size_t)(at - left.p);
-		struct span name =
-		    server_client_name(names, own, span_skip(left, before), &rest);
 		buf_append_span(out, span_make(left.p, before));
-		buf_append_span(out, name.n > 0 ? name
-						: span_make(at, (size_t)(rest.p - at)));
-		is_renamed = is_renamed || name.n > 0;
-		left = rest;
+		buf_append_str(out, own);
+		left = span_skip(left, before);
+		left = span_skip(left, server_name_length(left));
+		is_renamed = true;
 	}
 	buf_append_span(out, left);
 	writer_end(out, start);

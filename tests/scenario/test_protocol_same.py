@@ -137,6 +137,14 @@ SCRIPTS = {
     "T50 unnamed statement behind an error": [
         step(parse("", "SELECT 1"), sync()), step(bind("", "none"), parse("", "SELECT 2"), sync()),
         step(bind("", ""), execute(), sync())],
+    "T50 what ends a statement behind a close that is skipped": [
+        step(parse("a", "SELECT 1"), parse("", "SELECT 2"), sync()),
+        step(bind("", "none"), close("S", "a"), close("S", ""), sync(), query("DEALLOCATE ALL"), sync()),
+        step(bind("", ""), sync()), step(parse("a", "SELECT 3"), bind("", "a"), execute(), sync()),
+        step(bind("", "none"), close("S", "a"), sync(), query("DISCARD ALL"), parse("a", "SELECT 4"), sync(),
+             bind("", "a"), execute(), sync()),
+        step(bind("", "none"), close("S", "a"), sync(), query("DEALLOCATE a"), parse("a", "SELECT 5"), sync()),
+        step(bind("", "a"), execute(), sync())],
     "T50 same text twice, failing": [
         step(parse("a", "SELECT * FROM nowhere"), parse("b", "SELECT * FROM nowhere"), sync()),
         step(parse("b", "SELECT 1"), sync()), step(parse("a", "SELECT 2"), sync())],
@@ -189,6 +197,12 @@ SCRIPTS = {
         step(bind("", "w", [b"1", b"2"], [], [0, 0, 0]), execute(), sync()),
         step(bind("", "w", [b"1", b"2"], [], [1, 0]), execute(), sync()),
         step(bind("q", "w", [b"1", b"2"]), bind("q", "w", [b"1", b"2"]), sync())],
+    "T59 wrong binds name the statement as the client does": [
+        step(parse("w", "DO $$BEGIN END$$"), bind("", "w", [b"1"]), describe("S", "w"), sync()),
+        step(parse("w", "DO $$BEGIN END$$"), sync()), step(bind("", "w"), bind("", "w", [b"1"]), sync()),
+        step(parse("x", "ROLLBACK"), parse("y", "ROLLBACK"), sync()), step(bind("", "x", [b"1"]), sync()),
+        step(bind("", "y", [b"1"]), sync()), step(bind("", "y", [b"1"]), close("S", "y"), sync()),
+        step(describe("S", "x"), close("S", "x"), bind("", "x", [b"1"]), sync())],
     "T60 close of nothing": [step(close("S", "none"), close("P", "none"), close("S", ""), close("P", ""), sync()),
                              step(close("S", "none"), flush(), until="3"), step(sync()),
                              step(*ask("SELECT 1", name="e"), close("S", "e"), sync())],
