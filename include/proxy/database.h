@@ -34,9 +34,15 @@ void databases_tick(struct databases *databases);
 
 /* The database of that name; USER and PASSWORD are how we may ask it when the
  * configuration does not say.  Made when it is not there, and its catalogue is asked
- * for.  NULL without memory.  Lives as long as the process. */
+ * for.  NULL without memory.  The caller may keep it while a pool of that name exists
+ * (upstream/pools.h), as every logged-in client's does, or by database_keep(); else
+ * until the end of this turn of its loop (proxy/database_forget.c). */
 struct database *database_find(struct databases *databases, struct span name,
 			       struct span user, const char *password);
+/* Without a pool: it stays until database_unkeep().  False: it has just been forgotten;
+ * look again. */
+bool database_keep(struct database *database) MUST_CHECK;
+void database_unkeep(struct database *database);
 uint64_t database_tag(const struct database *database);
 /* The current snapshot with a new reference, or NULL while there is none. */
 struct catalog *database_catalog(struct database *database);

@@ -93,6 +93,8 @@ CONFIG(DURATION, "pgrecall", "transaction_timeout", transaction_timeout_ms, "0",
        "Clients whose transaction lasts longer are closed; 0 means never.")
 CONFIG(DURATION, "pgrecall", "server_idle_timeout", server_idle_timeout_ms, "30s", 0, CONFIG_YEAR, S, CF_RELOAD,
        "Server connections above min_pool_size that are idle for longer are closed; 0 means never.")
+CONFIG(DURATION, "pgrecall", "autodb_idle_timeout", autodb_idle_timeout_ms, "1h", 0, CONFIG_YEAR, S, CF_RELOAD,
+       "Databases of the line * and their pools are forgotten when unused for longer; 0 means never.")
 CONFIG(DURATION, "pgrecall", "server_lifetime", server_lifetime_ms, "1h", 0, CONFIG_YEAR, S, CF_RELOAD,
        "Server connections older than this are closed when idle; 0 means at their first release.")
 CONFIG(DURATION, "pgrecall", "server_connect_timeout", server_connect_timeout_ms, "15s", 1, CONFIG_YEAR, S, CF_RELOAD,

@@ -24,7 +24,6 @@ CONFIG_FOREIGN("pgrecall", "server_reset_query_always", false, "0", "transaction
 CONFIG_FOREIGN("pgrecall", "server_check_query", false, "", "an empty query is used")
 CONFIG_FOREIGN("pgrecall", "server_fast_close", false, "0", "connections are closed when released")
 CONFIG_FOREIGN("pgrecall", "suspend_timeout", false, "", "the console has no SUSPEND")
-CONFIG_FOREIGN("pgrecall", "autodb_idle_timeout", false, "", "pools of * are kept")
 CONFIG_FOREIGN("pgrecall", "pool_idle_timeout", false, "0", "pools are kept")
 CONFIG_FOREIGN("pgrecall", "logfile", false, "", "the log goes to standard error")
 CONFIG_FOREIGN("pgrecall", "pidfile", false, "", "pgrecall stays in the foreground")

@@ -60,6 +60,7 @@ struct pool_shared {
 	struct dlist link;     /* in struct pools */
 	char *database;	       /* name that clients use */
 	char *user;	       /* name that clients use */
+	unsigned n_parts;      /* struct pool of it, all workers; pools->lock */
 	uint16_t db_index;     /* label of the metrics */
 	atomic_uint n_servers; /* open or being opened, all workers */
 	atomic_uint n_connecting;
@@ -106,7 +107,7 @@ struct upstream {
 	struct metrics *metrics;
 	const struct upstream_ops *ops;
 	struct dlist all;   /* struct pool of this worker */
-	struct timer *tick; /* once a second: min size, idle time-out, lifetime */
+	struct timer *tick; /* once a second: min size, time-outs, lifetime */
 	void *owner;	    /* the worker */
 	bool is_closing;
 };
@@ -130,7 +131,8 @@ struct pool {
 	unsigned n_idle;
 	unsigned n_waiting;
 	unsigned n_clients;
-	uint64_t target; /* stands for where the configuration says the server is */
+	uint64_t unused_ns; /* since when the tick has seen nobody use it; or 0 */
+	uint64_t target;    /* stands for where the configuration says the server is */
 };
 
 /* True while an administrator holds the pool's clients back. */

@@ -3,8 +3,9 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* The registry of pools: what all workers share of each (database, user), made at the
- * first login and kept as long as the process. */
+ * first login and kept as long as a worker has a part of it. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -17,11 +18,17 @@ struct pools;
 void pools_init(struct pools *pools, unsigned max);
 void pools_fini(struct pools *pools);
 /* The shared part for a client of DATABASE and USER, made when it is not there;
- * PASSWORD (towards the server) replaces the one known, NULL keeps it.  NULL: unknown
- * database, too many pools or no memory. */
+ * PASSWORD (towards the server) replaces the one known, NULL keeps it.  The caller has
+ * a part of it until pools_leave().  NULL: unknown database, too many pools or no
+ * memory.
+ */
 struct pool_shared *pools_get(struct pools *pools, const struct config *config,
 			      struct span database, struct span user,
 			      const char *password);
+/* The caller's part is gone; the shared part with the last of them. */
+void pools_leave(struct pools *pools, struct pool_shared *shared);
+/* True when DATABASE has a pool, of any user. */
+bool pools_has(struct pools *pools, struct span database);
 /* Sets the sizes that CONFIG gives. */
 void pools_limits(struct pool_shared *shared, const struct config *config);
 /* Stands for where the configuration says that the pool's server is. */

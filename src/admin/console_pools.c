@@ -47,7 +47,7 @@ static struct console_pool *console_pool_add(struct console_pools *pools,
 		pools->cap = cap;
 	}
 	struct console_pool *pool = &pools->at[pools->n++];
-	*pool = (struct console_pool){ .shared = NULL };
+	*pool = (struct console_pool){ .is_pool = false };
 	(void)snprintf(pool->database, sizeof(pool->database), "%s", database);
 	(void)snprintf(pool->user, sizeof(pool->user), "%s", user);
 	return pool;
@@ -59,9 +59,7 @@ static struct console_pool *console_pool_of(struct console_pools *pools,
 {
 	for (size_t i = 0; i < pools->n; i++) {
 		struct console_pool *at = &pools->at[i];
-		if (at->shared == shared ||
-		    (at->shared == NULL &&
-		     console_is_of(at, shared->database, shared->user))) {
+		if (console_is_of(at, shared->database, shared->user)) {
 			return at;
 		}
 	}
@@ -82,7 +80,8 @@ static struct console_pool *console_pool_of_relay(struct console_pools *pools,
 
 static void console_add_pool(struct console_pool *to, const struct pool *pool)
 {
-	to->shared = pool->shared;
+	to->is_pool = true;
+	to->n_servers = atomic_load(&pool->shared->n_servers);
 	to->n_clients += pool->n_clients - pool->n_waiting;
 	to->n_waiting += pool->n_waiting;
 	to->n_idle += pool->n_idle;
@@ -138,8 +137,7 @@ static bool console_gather_relays(struct console_pools *pools,
 
 static unsigned console_pool_servers(const struct console_pool *pool)
 {
-	return pool->n_relays +
-	       (pool->shared != NULL ? atomic_load(&pool->shared->n_servers) : 0);
+	return pool->n_relays + pool->n_servers;
 }
 
 void console_gather_pools(struct console_job *job, struct worker *worker)

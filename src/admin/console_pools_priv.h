@@ -11,11 +11,11 @@
 #include "wire/startup.h"
 
 struct console_job;
-struct pool_shared;
 struct worker;
 
 struct console_pool {
-	const struct pool_shared *shared; /* NULL: replication only */
+	bool is_pool;	    /* false: replication only */
+	unsigned n_servers; /* of the pool, open or being opened, all workers */
 	char database[STARTUP_NAME_MAX + 1];
 	char user[STARTUP_NAME_MAX + 1];
 	unsigned n_relays;  /* server connections that no pool counts */

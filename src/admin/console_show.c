@@ -114,9 +114,8 @@ static enum console_outcome console_mem_finish(struct console_job *job)
 	store_shared_collect(proxy->store, sum);
 	uint64_t n_pools = 0;
 	for (size_t i = 0; i < job->pools->n; i++) {
-		const struct pool_shared *shared = job->pools->at[i].shared;
-		n_servers += shared != NULL ? atomic_load(&shared->n_servers) : 0;
-		n_pools += shared != NULL ? 1 : 0;
+		n_servers += job->pools->at[i].n_servers;
+		n_pools += job->pools->at[i].is_pool ? 1 : 0;
 	}
 	uint64_t n_clients = atomic_load(&proxy->n_clients);
 	console_mem_row(&job->rows, "client", sizeof(struct client), n_clients,

@@ -195,8 +195,7 @@ static bool database_compose(struct database *database, const struct config *con
 	return is_new;
 }
 
-/* What was asked is answered with an error at once, so that it is asked again. */
-static void database_close_asker(struct database *database)
+void database_close_asker(struct database *database)
 {
 	asker_close(steal(&database->asker));
 	database->owes_rollback = false;
@@ -304,10 +303,11 @@ void databases_tick(struct databases *databases)
 		database_ask_conf(database, now_ns);
 		database_ping(database, config, now_ns);
 	}
+	databases_forget(databases, config);
 	config_unref(config);
 }
 
-static void databases_unref(struct databases *databases)
+void databases_unref(struct databases *databases)
 {
 	if (atomic_fetch_sub(&databases->n_refs, 1) == 1) {
 		free(databases);
@@ -340,7 +340,7 @@ void databases_wake(struct databases *databases)
 
 /* By name */
 
-static void database_free(struct database *database)
+void database_free(struct database *database)
 {
 	require(database->asker == NULL && database->reading == NULL);
 	catalog_unref(database->catalog);
@@ -370,6 +370,7 @@ static struct database *database_new(struct databases *databases, struct span na
 	database->has_new_login = true; /* the options are still to be made */
 	pthread_mutex_init(&database->lock, NULL);
 	dlist_init(&database->link);
+	dlist_init(&database->dead);
 	database_limbo_init(database);
 	database_listen_init(database);
 	database_prepared_init(database);
@@ -437,6 +438,9 @@ struct database *database_find(struct databases *databases, struct span name,
 	if (is_new) {
 		database = databases_add(databases, name, tag);
 	}
+	if (database != NULL) {
+		atomic_store(&database->used_ns, clock_now_ns());
+	}
 	pthread_mutex_unlock(&databases->lock);
 	if (database == NULL) {
 		return NULL;
@@ -496,6 +500,8 @@ int databases_new(struct proxy *proxy, struct databases **out)
 	pthread_mutex_init(&databases->lock, NULL);
 	map_init(&databases->by_name, PROXY_MAX_POOLS);
 	dlist_init(&databases->all);
+	dlist_init(&databases->forgotten);
+	dlist_init(&databases->leaving);
 	*out = databases;
 	return 0;
 }
@@ -522,6 +528,7 @@ void databases_free(struct databases *databases)
 	dlist_each (it, tmp, &databases->all) {
 		database_free(container_of(it, struct database, link));
 	}
+	databases_forget_fini(databases);
 	pthread_mutex_destroy(&databases->lock);
 	databases_unref(databases);
 }

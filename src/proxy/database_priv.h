@@ -3,7 +3,8 @@
  * Copyright (c) 2026, The pgrecall authors */
 
 /* What the files of proxy/database share.  A database object is made by a worker, known
- * to the main thread from the next tick on, and lives as long as the process.
+ * to the main thread from the next tick on, and lives as long as the process, or until
+ * it is forgotten (database_forget.c).
  *
  * A database is its server: when a reload of the configuration sends a name elsewhere,
  * the name gets another object, with another tag.  The old one serves those who hold
@@ -59,6 +60,7 @@ struct database_conf {
 
 struct database {
 	struct dlist link; /* in databases->all */
+	struct dlist dead; /* in databases->forgotten or ->leaving */
 	struct databases *databases;
 	char *name; /* that clients use; owned */
 	uint64_t tag;
@@ -69,6 +71,10 @@ struct database {
 				* has said: it is not asked before the next login */
 	atomic_size_t n_limbo;
 	atomic_bool is_placed;
+	_Atomic uint64_t used_ns; /* last database_find() */
+	unsigned n_kept;	  /* database_keep(); this and the next: the lock of
+				   * databases */
+	bool is_forgotten;
 	bool is_crowded; /* it has more aliases than fit: its tag is in flight for good
 			  */
 	atomic_size_t n_aliases; /* the main thread adds one, then counts it */
@@ -91,6 +97,7 @@ struct database {
 	/* the main thread's */
 	struct connect_options options; /* copied; user NULL: we may not ask */
 	struct asker *asker;		/* or NULL */
+	uint64_t look_ns; /* not looked at before, whether it can be forgotten */
 	uint64_t asker_since_ns;
 	bool is_guessed; /* its line is that for all names */
 	atomic_bool
@@ -127,8 +134,13 @@ struct databases {
 	uint32_t config_epoch; /* that `options` were made of; main thread */
 	pthread_mutex_t lock;  /* of what follows */
 	struct map by_name;    /* the newest of each name */
-	struct dlist all;      /* struct database; only ever grows */
+	struct dlist all;      /* struct database */
 	size_t n;
+	/* database_forget.c, of the main thread but for the last */
+	struct dlist forgotten; /* struct database by `dead` */
+	struct dlist leaving;	/* those of them that the round is about */
+	bool is_round_whole;	/* every worker could be asked */
+	atomic_uint n_turns;	/* workers that the round waits for */
 };
 
 /* Asks the main thread to look soon; any thread. */
@@ -137,9 +149,19 @@ void databases_wake(struct databases *databases);
 /* After each answer, ERROR NULL, or failure to DO something. */
 void database_answered(struct database *database, const char *doing, const char *error);
 
-/* The one behind DATABASE, or (NULL) the first; they are never taken off the list.  Any
- * thread. */
+/* The one behind DATABASE, or (NULL) the first.  One that has been taken off the list
+ * meanwhile still leads to its end.  Any thread. */
 struct database *databases_next(struct databases *databases, struct database *database);
+
+void database_free(struct database *database);
+/* What was asked is answered with an error at once, so that it is asked again. */
+void database_close_asker(struct database *database);
+/* The end of one of `n_refs`. */
+void databases_unref(struct databases *databases);
+
+/* database_forget.c, on the main thread */
+void databases_forget(struct databases *databases, const struct config *config);
+void databases_forget_fini(struct databases *databases);
 
 /* database_conf.c, on the main thread */
 void database_ask_conf(struct database *database, uint64_t now_ns);

@@ -72,6 +72,19 @@ bool login_relay_options(struct client *client, const struct startup *startup)
 	return client->login->server_options != NULL;
 }
 
+/* The database of a logical session, which is kept; NULL without memory. */
+static struct database *login_relay_database(struct client *client)
+{
+	const struct login *login = client->login;
+	struct database *database;
+	do {
+		database = database_find(client->worker->proxy->databases,
+					 span_str(login->database),
+					 span_str(login->user), login->password);
+	} while (database != NULL && !database_keep(database));
+	return database;
+}
+
 void login_relay(struct client *client, const struct config_database *line)
 {
 	struct worker *worker = client->worker;
@@ -90,9 +103,7 @@ void login_relay(struct client *client, const struct config_database *line)
 		return;
 	}
 	if (login->replication == STARTUP_LOGICAL) {
-		options.database =
-		    database_find(worker->proxy->databases, span_str(login->database),
-				  span_str(login->user), login->password);
+		options.database = login_relay_database(client);
 		if (options.database == NULL) {
 			client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 			return;
@@ -101,12 +112,14 @@ void login_relay(struct client *client, const struct config_database *line)
 	unsigned n = atomic_fetch_add(&worker->proxy->n_relays, 1);
 	if (n >= worker->config->max_replication_connections) {
 		atomic_fetch_sub(&worker->proxy->n_relays, 1);
+		database_unkeep(options.database);
 		client_close(client, CLIENT_CLOSE_TOO_MANY_REPLICATION);
 		return;
 	}
 	struct relay *relay;
 	if (relay_start(client, &options, &relay) < 0) {
 		atomic_fetch_sub(&worker->proxy->n_relays, 1);
+		database_unkeep(options.database);
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
 	}

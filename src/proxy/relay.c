@@ -22,6 +22,7 @@
 #include "base/metrics.h"
 #include "login_priv.h"
 #include "proxy/client.h"
+#include "proxy/database.h"
 #include "proxy/proxy.h"
 #include "proxy/server_cancel.h"
 #include "proxy/worker.h"
@@ -40,6 +41,7 @@ static void relay_free(struct loop_task *task)
 {
 	struct relay *relay = container_of(task, struct relay, free_task);
 	require(relay->client == NULL && relay->commit == NULL);
+	database_unkeep(relay->database);
 	free(relay->name);
 	free(relay->user);
 	free(relay);

@@ -373,6 +373,43 @@ static void pool_tell(struct upstream *up, uint64_t now)
 	}
 }
 
+/* Of a name that only the line "*" stands for: anybody can make up any number of them.
+ * While there is a server connection of the pool, anywhere, one may be on its way to
+ * this worker, so its part stays. */
+static bool pool_may_go(const struct pool *pool)
+{
+	const struct config_database *line = config_find_database(
+	    pool->upstream->config, span_str(pool->shared->database));
+	return pool->n_clients == 0 && pool->n_waiting == 0 &&
+	       dlist_is_empty(&pool->idle) && dlist_is_empty(&pool->busy) &&
+	       dlist_is_empty(&pool->connecting) &&
+	       atomic_load(&pool->shared->n_servers) == 0 && line != NULL &&
+	       strcmp(line->name, "*") == 0;
+}
+
+/* True: nobody has used it for autodb_idle_timeout, and it is freed.  Other workers
+ * only compare the address of a shared part that they were told of (pool_of_shared()),
+ * unless a server connection comes with it. */
+static bool pool_forget(struct pool *pool, uint64_t now)
+{
+	struct upstream *up = pool->upstream;
+	uint64_t limit_ns = up->config->autodb_idle_timeout_ms * 1000000U;
+	if (!pool_may_go(pool)) {
+		pool->unused_ns = 0;
+		return false;
+	}
+	if (pool->unused_ns == 0) {
+		pool->unused_ns = now;
+	}
+	if (limit_ns == 0 || now - pool->unused_ns < limit_ns) {
+		return false;
+	}
+	dlist_remove(&pool->link);
+	pools_leave(up->pools, pool->shared);
+	free(pool);
+	return true;
+}
+
 static void pool_on_tick(void *arg)
 {
 	struct upstream *up = arg;
@@ -380,6 +417,9 @@ static void pool_on_tick(void *arg)
 	pool_tell(up, now);
 	dlist_each (l, tmp, &up->all) {
 		struct pool *pool = container_of(l, struct pool, link);
+		if (pool_forget(pool, now)) {
+			continue;
+		}
 		while (pool_close_one_stale(pool, now)) {
 		}
 		pool_grow(pool);
@@ -467,10 +507,13 @@ struct pool *pool_find(struct upstream *up, struct span database, struct span us
 	}
 	struct pool *pool = pool_of_shared(up, shared);
 	if (pool != NULL) {
+		pool->unused_ns = 0;
+		pools_leave(up->pools, shared); /* it has its part already */
 		return pool;
 	}
 	pool = calloc(1, sizeof(*pool));
 	if (pool == NULL) {
+		pools_leave(up->pools, shared);
 		return NULL;
 	}
 	pool->shared = shared;

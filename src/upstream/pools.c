@@ -151,10 +151,43 @@ struct pool_shared *pools_get(struct pools *pools, const struct config *config,
 			pools->n++;
 		}
 	}
+	if (found != NULL) {
+		found->n_parts++;
+	}
 	pthread_mutex_unlock(&pools->lock);
 	if (found != NULL) {
 		pool_set_password(found, password);
 	}
+	return found;
+}
+
+void pools_leave(struct pools *pools, struct pool_shared *shared)
+{
+	pthread_mutex_lock(&pools->lock);
+	require(shared->n_parts > 0);
+	bool is_last = --shared->n_parts == 0;
+	if (is_last) {
+		dlist_remove(&shared->link);
+		pools->n--;
+	}
+	pthread_mutex_unlock(&pools->lock);
+	if (is_last) {
+		require(atomic_load(&shared->n_servers) == 0 &&
+			atomic_load(&shared->n_clients) == 0);
+		pool_shared_free(shared);
+	}
+}
+
+bool pools_has(struct pools *pools, struct span database)
+{
+	bool found = false;
+	pthread_mutex_lock(&pools->lock);
+	for (struct dlist *l = pools->all.next; l != &pools->all && !found;
+	     l = l->next) {
+		found = span_eq_str(
+		    database, container_of(l, struct pool_shared, link)->database);
+	}
+	pthread_mutex_unlock(&pools->lock);
 	return found;
 }
 
