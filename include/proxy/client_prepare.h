@@ -26,6 +26,9 @@ bool client_ensure_prepared(struct client *client, struct statement *statement,
  * NAME and the server has. */
 bool client_owe_statement(struct client *client, uint8_t kind,
 			  struct statement *statement, struct span name);
+/* The client calls NAME what the item queued last is about: for its error.  Without
+ * memory the error has our name. */
+void client_keep_name(struct client *client, struct span name);
 /* Enters ID into the server's prepared table, closing the one that has to go. */
 bool client_note_prepared(struct client *client, uint64_t id);
 /* Closes a statement on the server; the answer is not for the client. */
@@ -33,3 +36,5 @@ bool client_inject_close(struct client *client, struct span name);
 /* Puts the statements that PLAN is about to EXECUTE or DEALLOCATE on the server, under
  * the client's own names, with items of FLAGS. */
 bool client_inject_names(struct client *client, const struct plan *plan, uint8_t flags);
+/* The names that PLAN, which has been sent, takes away by DEALLOCATE. */
+void client_forget_names(struct client *client, const struct plan *plan);

@@ -28,6 +28,14 @@ bool client_name_is_open(struct client *client, struct span name);
  * bring it to the server without having been asked to. */
 bool client_hangs_on_answers(struct client *client, const struct statement *statement,
 			     struct span name);
+/* True when which statement NAME is hangs on a group that has not been answered: the
+ * unnamed one is known again once it has been made anew behind that group. */
+bool client_name_hangs(struct client *client, struct span name);
+/* True when the transaction has failed and nothing that was sent can end that. */
+bool client_is_stuck(const struct client *client);
+/* The statement under NAME, borrowed, or NULL.  In a transaction that has failed it
+ * stays what the server has: nothing there depends on how its text is read. */
+struct statement *client_known(struct client *client, struct span name);
 /* True when a Parse of STATEMENT is in such a group, whoever asked for it. */
 bool client_is_parsing(struct client *client, const struct statement *statement);
 /* The fate of what was sent is needed to go on: the message at hand comes again when
@@ -36,6 +44,9 @@ SELDOM void client_wait_answers(struct client *client);
 /* Queues an item; closes the client without memory, and frees what the item holds. */
 bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query *query,
 		struct commit *commit);
+/* The message of the item queued last makes the statement with this ID the server's
+ * unnamed one, or (0) ends it. */
+void client_set_unnamed(struct client *client, uint64_t id);
 /* What PLAN, which is about to be sent, does to the session, and where in the pipeline
  * its settings begin to be pending. */
 void client_note_settings(struct client *client, const struct plan *plan);

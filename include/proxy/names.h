@@ -58,6 +58,8 @@ void names_leave_server(struct names *names, uint64_t id);
 bool names_are_full(const struct names *names, struct span name);
 /* True when NAME was changed before position SYNC_AT and that may still be undone. */
 bool names_are_open(const struct names *names, struct span name, uint64_t sync_at);
+/* The position of the last change of NAME that may still be undone, or 0. */
+uint64_t names_last_change(const struct names *names, struct span name);
 /* Puts STATEMENT (a reference of its own is taken) under NAME, instead of what was
  * there.  The entry, or NULL without memory. */
 struct named *names_put(struct names *names, struct span name,

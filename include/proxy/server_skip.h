@@ -24,6 +24,9 @@ void server_undo_item(struct server *server, const struct owed *item);
 /* Drops the items up to the next Sync, or all; FROM is the position of the message that
  * failed. Without a Sync the client's messages are dropped until it sends one. */
 void server_drop_batch(struct server *server, uint64_t from);
+/* The unnamed statement is the one with ID (0: none that is known), but for what the
+ * messages do that are owed. */
+void server_restore_unnamed(struct server *server, uint64_t id);
 /* The simple query HEAD has failed: it may not have come to its DEALLOCATE ALL. */
 void server_keeps_statements(struct server *server, const struct owed *head);
 /* The server has done a DEALLOCATE ALL of HEAD, and has only what is prepared behind

@@ -66,9 +66,12 @@ struct owed {
 	struct context *settled; /* E of COMMIT or ROLLBACK: the client's settings if
 				    it commits; a reference, or NULL */
 	struct context *settled_server; /* and those of the server connection */
-	struct added *added;   /* Q: statements of ours in its text; owned, or NULL */
-	uint64_t statement_id; /* P, C: id in the server's prepared table, 0: none,
-				  OWED_NAMED; B, D: the same, when `statement` is set */
+	struct added *added;	 /* Q: statements of ours in its text; owned, or NULL */
+	uint64_t unnamed_before; /* the server's unnamed_id without this item, 0: not
+				    known */
+	bool sets_unnamed;	 /* it makes or ends the unnamed statement; so does Q */
+	uint64_t statement_id;	 /* P, C: id in the server's prepared table, 0: none,
+				    OWED_NAMED; B, D: the same, when `statement` is set */
 };
 
 struct owed_queue {

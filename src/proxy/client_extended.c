@@ -60,6 +60,10 @@ size_t client_parse(struct client *client, struct span in, const struct frame *f
 	if (!client_has_server(client, frame->size, &taken)) {
 		return taken;
 	}
+	if (there != NULL && client_hangs_on_answers(client, there, parse.name)) {
+		client_wait_answers(client);
+		return 0;
+	}
 	if (there != NULL) {
 		(void)client_send_duplicate(client, &parse, there);
 		return frame->size;
@@ -199,8 +203,7 @@ size_t client_bind_portal(struct client *client, struct span in,
 		client_malformed(client);
 		return 0;
 	}
-	struct statement *statement =
-	    session_statement(&client->session, bind.statement);
+	struct statement *statement = client_known(client, bind.statement);
 	if (statement == NULL) {
 		return client_bind_unknown(client, frame, &bind);
 	}
@@ -214,7 +217,7 @@ size_t client_bind_portal(struct client *client, struct span in,
 static bool client_describe_statement(struct client *client, const struct frame *frame,
 				      struct span name)
 {
-	struct statement *statement = session_statement(&client->session, name);
+	struct statement *statement = client_known(client, name);
 	if (!client_ensure_prepared(client, statement, name)) {
 		return false;
 	}
@@ -245,8 +248,7 @@ size_t client_describe(struct client *client, struct span in, const struct frame
 		client_malformed(client);
 		return 0;
 	}
-	if (target.kind == 'S' &&
-	    session_statement(&client->session, target.name) == NULL) {
+	if (target.kind == 'S' && client_known(client, target.name) == NULL) {
 		size_t taken;
 		if (client_may_ask(client, frame, target.name, &taken)) {
 			(void)client_send_plain(client, frame);
@@ -260,8 +262,7 @@ size_t client_describe(struct client *client, struct span in, const struct frame
 	if (acquired == ACQUIRE_FAILED) {
 		client_batch_failed(client);
 	} else if (target.kind == 'S') {
-		struct statement *statement =
-		    session_statement(&client->session, target.name);
+		struct statement *statement = client_known(client, target.name);
 		if (client_hangs_on_answers(client, statement, target.name)) {
 			client_wait_answers(client);
 			return 0;
@@ -324,12 +325,12 @@ static void client_close_statement(struct client *client, const struct frame *fr
 	bool is_large = name.n == 0 && client->server != NULL &&
 			client->server->unnamed_id == SERVER_UNNAMED_LARGE;
 	if (client->server != NULL && (is_large || (on_server && name.n > 0))) {
-		if (is_large) {
-			client->server->unnamed_id = 0;
-		}
 		client->session.pins_end |= PIN_PREPARE | PIN_LARGE;
 		if (!client_send_plain(client, frame)) {
 			return;
+		}
+		if (is_large) {
+			client_set_unnamed(client, 0);
 		}
 	} else {
 		client_reply(client, WIRE_CLOSE_COMPLETE);

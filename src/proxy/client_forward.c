@@ -100,7 +100,10 @@ static bool client_may_have_failed(const struct client *client)
 				 (status != 'I' || client->session.tx_begun));
 }
 
-/* A Parse by another name (""), or none, than the client gave. */
+/* Of a statement that is only to be refused: no statement has the number 0. */
+#define CLIENT_ASKING_NAME SPAN_LIT("pgrecall_0")
+
+/* A Parse by another name than the client gave. */
 static bool client_send_parse_as(struct client *client, struct span name,
 				 const struct message_parse *parse, uint64_t id)
 {
@@ -126,8 +129,9 @@ bool client_send_parse(struct client *client, const struct frame *frame,
 			client_reply(client, WIRE_PARSE_COMPLETE);
 			return client_is_open(client);
 		}
-		server->unnamed_id = statement->id;
-		return client_send_parse_as(client, SPAN_LIT(""), parse, OWED_NAMED);
+		return client_send_parse_as(client, CLIENT_ASKING_NAME, parse,
+					    OWED_NAMED) &&
+		       client_inject_close(client, CLIENT_ASKING_NAME);
 	}
 	metric_add(&client_metrics(client)->prepared_parses[METRIC_SIDE_SERVER], 1);
 	if (is_ours) {
@@ -135,13 +139,12 @@ bool client_send_parse(struct client *client, const struct frame *frame,
 		       client_send_parse_as(client, span_str(statement->name), parse,
 					    statement->id);
 	}
-	if (parse->name.n == 0) {
-		server->unnamed_id = statement->id;
-	}
 	if (!client_send_plain(client, frame)) {
 		return false;
 	}
-	if (parse->name.n > 0) {
+	if (parse->name.n == 0) {
+		client_set_unnamed(client, statement->id);
+	} else {
 		owed_at(&server->owed, server->owed.n - 1)->statement_id = OWED_NAMED;
 	}
 	return true;
@@ -189,11 +192,15 @@ bool client_send_bind(struct client *client, const struct frame *frame,
 		      const struct message_bind *bind, struct statement *statement)
 {
 	struct server *server = client->server;
-	if ((!client->session_mode &&
+	/* in a failed transaction the Bind itself is refused */
+	if ((!client->session_mode && !client_is_stuck(client) &&
 	     !client_inject_names(client, statement->plan, OWED_SWALLOW)) ||
 	    !client_ensure_prepared(client, statement, bind->statement) ||
 	    !client_owe_statement(client, 'B', statement, bind->statement)) {
 		return false;
+	}
+	if (bind->portal.n > 0) {
+		client_forget_names(client, statement->plan); /* as if executed */
 	}
 	metric_add(&client_metrics(client)->binds, 1);
 	server->unsynced = true;
@@ -239,6 +246,9 @@ bool client_send_execute(struct client *client, const struct frame *frame,
 	}
 	if (!is_quiet) {
 		client_note_end(client, plan);
+	}
+	if (!is_quiet && plan != NULL) {
+		client_forget_names(client, plan);
 	}
 	client->server->unsynced = true;
 	server_put_borrow(client->server, frame_bytes(frame));

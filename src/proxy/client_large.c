@@ -74,7 +74,7 @@ static size_t client_large_parse(struct client *client, struct span in,
 	if (name.n > 0) {
 		owed_at(&server->owed, server->owed.n - 1)->statement_id = OWED_NAMED;
 	} else {
-		server->unnamed_id = SERVER_UNNAMED_LARGE;
+		client_set_unnamed(client, SERVER_UNNAMED_LARGE);
 		client->has_large_unnamed = true;
 		names_remove(&session->names, name, client_position(client));
 	}
@@ -112,8 +112,7 @@ static size_t client_large_bind(struct client *client, struct span in,
 		client_malformed(client);
 		return 0;
 	}
-	struct statement *statement =
-	    session_statement(&client->session, bind.statement);
+	struct statement *statement = client_known(client, bind.statement);
 	if (statement == NULL) {
 		return client_large_bind_unknown(client, in, frame);
 	}
@@ -139,6 +138,7 @@ static size_t client_large_bind(struct client *client, struct span in,
 	    !client_owe(client, 'B', 0, NULL, NULL)) {
 		return 0;
 	}
+	client_keep_name(client, bind.statement);
 	client->server->unsynced = true;
 	size_t names = (size_t)(bind.rest.p - in.p);
 	struct buf head;

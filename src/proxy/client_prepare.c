@@ -34,6 +34,9 @@ bool client_inject_close(struct client *client, struct span name)
 		server_put(client->server, buf_span(&message));
 		client->server->unsynced = true;
 	}
+	if (ok && name.n == 0) {
+		client_set_unnamed(client, 0);
+	}
 	buf_fini(&message);
 	return ok;
 }
@@ -69,6 +72,8 @@ static bool client_inject_parse(struct client *client, struct statement *stateme
 		if (name.n > 0) {
 			owed_at(&server->owed, server->owed.n - 1)->statement_id =
 			    statement->id;
+		} else {
+			client_set_unnamed(client, statement->id);
 		}
 		client->inject_at = server->owed.n_pushed;
 		server_put(server, buf_span(&message));
@@ -92,6 +97,15 @@ bool client_note_prepared(struct client *client, uint64_t id)
 	return evicted == 0 || client_evict(client, evicted);
 }
 
+void client_keep_name(struct client *client, struct span name)
+{
+	struct owed_queue *owed = &client->server->owed;
+	if (name.n > 0 && !client->session_mode) {
+		owed_at(owed, owed->n - 1)->name =
+		    strndup((const char *)name.p, name.n);
+	}
+}
+
 bool client_owe_statement(struct client *client, uint8_t kind,
 			  struct statement *statement, struct span name)
 {
@@ -110,9 +124,7 @@ bool client_owe_statement(struct client *client, uint8_t kind,
 	item->statement = statement_ref(statement);
 	item->statement_id = name.n > 0 ? statement->id : 0;
 	item->again_at = again_at;
-	if (name.n > 0 && !client->session_mode) {
-		item->name = strndup((const char *)name.p, name.n);
-	}
+	client_keep_name(client, name);
 	return true;
 }
 
@@ -124,7 +136,6 @@ bool client_ensure_prepared(struct client *client, struct statement *statement,
 		if (server->unnamed_id == statement->id) {
 			return true;
 		}
-		server->unnamed_id = statement->id;
 		return client_inject_parse(client, statement, name, OWED_SWALLOW);
 	}
 	if (client->session_mode) {
@@ -167,9 +178,18 @@ bool client_inject_names(struct client *client, const struct plan *plan, uint8_t
 	}
 	struct owed_queue *owed = &client->server->owed;
 	owed_at(owed, owed->n - 1)->statement_id = OWED_NAMED;
-	if (!plan->executes) {
-		names_remove(&client->session.names, name, client_position(client));
-	}
 	client->session.suspect = true; /* it may stay there */
 	return true;
+}
+
+void client_forget_names(struct client *client, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_parts; i++) {
+		client_forget_names(client, plan->parts[i]);
+	}
+	if (plan->kind == PLAN_SESSION && plan->set_name != NULL && !plan->executes &&
+	    !client->session_mode) {
+		names_remove(&client->session.names, span_str(plan->set_name),
+			     client_position(client));
+	}
 }

@@ -86,6 +86,7 @@ static bool client_prepare_query(struct client *client, const struct plan *plan)
 	    !client_owe(client, 'S', OWED_SWALLOW, NULL, NULL)) {
 		return false;
 	}
+	client_forget_names(client, plan);
 	server->unsynced = false;
 	stream_put_static(&server->stream, WIRE_SYNC);
 	return true;

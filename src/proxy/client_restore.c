@@ -194,15 +194,17 @@ static bool restore_execute(struct client *client, struct span sql, bool commits
 	if (!ok) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 	}
-	ok = ok && client_owe(client, 'P', OWED_SWALLOW, NULL, NULL) &&
-	     client_owe(client, 'B', OWED_SWALLOW, NULL, NULL) &&
+	ok = ok && client_owe(client, 'P', OWED_SWALLOW, NULL, NULL);
+	if (ok) {
+		client_set_unnamed(client, 0);
+	}
+	ok = ok && client_owe(client, 'B', OWED_SWALLOW, NULL, NULL) &&
 	     client_owe(client, 'E', OWED_SWALLOW, NULL, NULL) &&
 	     client_owe(client, 'C', OWED_SWALLOW, NULL, NULL);
 	if (ok) {
 		struct owed_queue *owed = &client->server->owed;
 		owed_at(owed, owed->n - 2)->restores = commits;
 		server_put(client->server, buf_span(&messages));
-		client->server->unnamed_id = 0;
 	}
 	buf_fini(&messages);
 	return ok;

@@ -46,6 +46,47 @@ bool client_name_is_open(struct client *client, struct span name)
 	return names_are_open(names, name, client->sync_at);
 }
 
+/* A transaction has failed, or had when the client was last told. */
+static bool client_had_failed(const struct client *client)
+{
+	return client->session.tx_status == 'E' && client->server != NULL;
+}
+
+/* How the text of NAMED is read hangs on whether the transaction is still failed. */
+static bool client_reading_is_open(struct client *client, const struct named *named)
+{
+	return client_had_failed(client) && client->server->owed.n > 0 &&
+	       named != NULL && !named->on_server &&
+	       named->statement->parse_id != session_parse_id(&client->session);
+}
+
+bool client_name_hangs(struct client *client, struct span name)
+{
+	struct names *names = &client->session.names;
+	if (client_reading_is_open(client, names_find(names, name))) {
+		return true;
+	}
+	if (!client_name_is_open(client, name)) {
+		return false;
+	}
+	uint64_t last = names_last_change(names, name);
+	return name.n > 0 || (last > 0 && last <= client->sync_at);
+}
+
+bool client_is_stuck(const struct client *client)
+{
+	return client_had_failed(client) && client->server->owed.n == 0 &&
+	       !client->server->unsynced;
+}
+
+struct statement *client_known(struct client *client, struct span name)
+{
+	const struct named *named = names_find(&client->session.names, name);
+	bool stays = client_is_stuck(client) || client_reading_is_open(client, named);
+	return named != NULL && stays ? named->statement
+				      : session_statement(&client->session, name);
+}
+
 /* A Parse with one of these flags (0: any), and ID, stands before the last Sync. */
 static bool client_has_parse_before_sync(struct client *client, uint8_t flags,
 					 uint64_t id)
@@ -78,8 +119,7 @@ static bool client_is_injecting(struct client *client,
 bool client_hangs_on_answers(struct client *client, const struct statement *statement,
 			     struct span name)
 {
-	return (name.n > 0 && !client->session_mode &&
-		client_name_is_open(client, name)) ||
+	return client_name_hangs(client, name) ||
 	       client_is_injecting(client, statement, name);
 }
 
@@ -101,9 +141,11 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 		struct commit *commit)
 {
 	struct server *server = client->server;
-	struct owed item = {
-		.kind = kind, .flags = flags, .query = query, .commit = commit
-	};
+	struct owed item = { .kind = kind,
+			     .flags = flags,
+			     .query = query,
+			     .commit = commit,
+			     .unnamed_before = server->unnamed_id };
 	if (server->owed.n == 0) {
 		server->query_sent_ns =
 		    query ? query->start_ns : loop_event_ns(client->worker->loop);
@@ -124,6 +166,13 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 		client->sync_at = server->owed.n_pushed;
 	}
 	return true;
+}
+
+void client_set_unnamed(struct client *client, uint64_t id)
+{
+	struct server *server = client->server;
+	owed_at(&server->owed, server->owed.n - 1)->sets_unnamed = true;
+	server->unnamed_id = id;
 }
 
 /* Statements and commits */

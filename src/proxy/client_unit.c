@@ -97,6 +97,10 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 		.described = unit->described,
 		.max_rows = unit->execute.max_rows,
 	};
+	if (!unit->has_parse && client_name_hangs(client, unit->bind.statement)) {
+		client_wait_answers(client);
+		return 0;
+	}
 	struct store_fill fill;
 	struct entry *entry;
 	uint8_t route;
@@ -153,8 +157,7 @@ static size_t client_unit(struct client *client, const struct unit *unit,
 static struct statement *unit_statement(struct client *client, const struct unit *unit)
 {
 	if (!unit->has_parse) {
-		struct statement *known =
-		    session_statement(&client->session, unit->bind.statement);
+		struct statement *known = client_known(client, unit->bind.statement);
 		return known ? statement_ref(known) : NULL;
 	}
 	if (unit->parse.name.n > 0 &&

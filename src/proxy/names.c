@@ -90,6 +90,20 @@ bool names_are_open(const struct names *names, struct span name, uint64_t sync_a
 	return false;
 }
 
+uint64_t names_last_change(const struct names *names, struct span name)
+{
+	uint64_t at = 0;
+	struct span key = names_key(name);
+	dlist_each (l, tmp, &names->changes) {
+		const struct name_change *change =
+		    container_of(l, struct name_change, link);
+		if (span_eq(named_key(&change->before), key)) {
+			at = change->at;
+		}
+	}
+	return at;
+}
+
 /* Notes what NAME is before a change at AT.  False without memory. */
 static bool names_note(struct names *names, struct span key, const struct named *now,
 		       uint64_t at)

@@ -126,6 +126,17 @@ enum verdict server_pass_placed(struct walk *walk, const struct frame *frame)
 	return is_placed ? SWALLOW : PASS;
 }
 
+/* The unnamed statement behind the message of FAILED: a Parse of it ends the old one
+ * even when it fails (T-61); what is skipped does nothing. */
+static uint64_t server_unnamed_behind(struct server *server, const struct owed *failed)
+{
+	if (failed->kind == 'P' && failed->statement_id == 0) {
+		return 0;
+	}
+	const struct owed *next = owed_head(&server->owed);
+	return next != NULL ? next->unnamed_before : server->unnamed_id;
+}
+
 enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 {
 	struct server *server = walk->server;
@@ -177,7 +188,9 @@ enum verdict server_on_error(struct walk *walk, const struct frame *frame)
 	if (failed.query != NULL) {
 		query_finish(server_worker(server), failed.query);
 	}
+	uint64_t unnamed_id = server_unnamed_behind(server, &failed);
 	server_drop_batch(server, at);
+	server_restore_unnamed(server, unnamed_id);
 	if (failed.kind == 'P' && failed.statement_id == 0 && server->client != NULL &&
 	    !(failed.flags & OWED_SWALLOW)) {
 		/* the old one is gone, whatever became of the new one */

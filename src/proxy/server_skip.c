@@ -25,15 +25,12 @@ static struct versions *server_versions(const struct server *server)
 void server_undo_item(struct server *server, const struct owed *item)
 {
 	uint64_t evicted;
-	if (item->kind == 'P') {
-		if (item->statement_id == 0 || item->statement_id == OWED_NAMED) {
-			server->unnamed_id = 0;
-		} else {
-			prepared_remove(&server->prepared, item->statement_id);
-			if (server->client != NULL) {
-				names_leave_server(&server->client->session.names,
-						   item->statement_id);
-			}
+	if (item->kind == 'P' && item->statement_id != 0 &&
+	    item->statement_id != OWED_NAMED) {
+		prepared_remove(&server->prepared, item->statement_id);
+		if (server->client != NULL) {
+			names_leave_server(&server->client->session.names,
+					   item->statement_id);
 		}
 	}
 	if (item->kind == 'C' && item->statement_id != 0 &&
@@ -78,6 +75,18 @@ void server_drop_batch(struct server *server, uint64_t from)
 	if (sync == NULL) {
 		client->skip = true;
 	}
+}
+
+void server_restore_unnamed(struct server *server, uint64_t id)
+{
+	for (uint32_t i = 0; i < server->owed.n; i++) {
+		struct owed *item = owed_at(&server->owed, i);
+		item->unnamed_before = id;
+		if (item->sets_unnamed || item->kind == 'Q') {
+			return;
+		}
+	}
+	server->unnamed_id = id;
 }
 
 void server_keeps_statements(struct server *server, const struct owed *head)

@@ -54,6 +54,21 @@ SCRIPTS = {
         step(describe("S", "a"), sync()), step(close("S", "a"), sync()), step(close("S", "none"), sync()),
         step(query("DEALLOCATE a2")), step(query("COMMIT")), step(*again("b", b"1"), sync()),
         step(*again("a2", b"1"), sync())],
+    "T39 failed transaction, the unnamed statement": [
+        step(*ask("SELECT v FROM t WHERE id = 1", name="k"), sync()), step(query("BEGIN")),
+        step(parse("", "DO $$BEGIN END$$"), sync()), step(bind("", "none"), parse("", "SELECT 1"), sync()),
+        step(describe("S", ""), sync()), step(bind("", "", [b"1"]), sync()), step(bind("", ""), sync()),
+        step(parse("k2", "SELECT v FROM t WHERE id = 1"), sync()), step(describe("S", ""), sync()),
+        step(bind("", "none"), close("S", ""), sync(), describe("S", ""), sync()), step(describe("S", ""), sync()),
+        step(parse("", "SELECT 1"), sync(), describe("S", ""), sync()), step(bind("", ""), sync()),
+        step(query("ROLLBACK")), step(bind("", ""), sync())],
+    "T39 failed transaction, a failed parse ends the unnamed statement": [
+        step(query("BEGIN")), step(parse("", "DO $$BEGIN END$$"), sync()), step(parse("", "SELEC"), sync()),
+        step(describe("S", ""), sync()), step(bind("", ""), sync()), step(query("ROLLBACK"))],
+    "T39 failed transaction, statements made before it": [
+        step(parse("d", "DO $$BEGIN END$$"), parse("x", "DEALLOCATE d"), sync()), step(query("BEGIN")),
+        step(bind("", "d"), execute(), bind("", "d", [b"1"]), sync()), step(describe("S", "d"), sync()),
+        step(bind("", "x"), sync()), step(query("ROLLBACK")), step(bind("", "d"), execute(), sync())],
     "T39 failed transaction in one packet": [
         step(query("BEGIN"), query("SELECT 1/0"), query("SELECT v FROM t WHERE id = 1"), query("COMMIT"))],
     "T39 failed transaction in one packet, extended": [
@@ -145,6 +160,18 @@ SCRIPTS = {
              bind("", "a"), execute(), sync()),
         step(bind("", "none"), close("S", "a"), sync(), query("DEALLOCATE a"), parse("a", "SELECT 5"), sync()),
         step(bind("", "a"), execute(), sync())],
+    "T50 the unnamed statement behind a group that fails": [
+        step(parse("", "SELECT 1"), sync()),
+        step(bind("", "none"), parse("", "SELECT 2"), sync(), bind("", ""), describe("P"), execute(), sync()),
+        step(bind("", "none"), parse("", "SELECT 3"), sync(), bind("", "none"), parse("", "SELECT 4"), sync(),
+             describe("S", ""), bind("", ""), execute(), sync()),
+        step(parse("", "SELEC"), parse("", "SELECT 5"), sync(), describe("S", ""), sync())],
+    "T50 the unnamed statement of a client that has none": [
+        step(parse("a", "SELEC"), parse("", "SELECT 1"), sync(), describe("S", ""), sync()),
+        step(bind("", "none"), parse("", "SELECT 2"), sync(), bind("", ""), execute(), sync())],
+    "T50 a duplicate behind a describe that is skipped": [
+        step(parse("c", "DO $$BEGIN END$$"), sync()),
+        step(bind("", "c"), execute("none"), describe("S", "c"), sync(), parse("c", "SELECT 1"), sync())],
     "T50 same text twice, failing": [
         step(parse("a", "SELECT * FROM nowhere"), parse("b", "SELECT * FROM nowhere"), sync()),
         step(parse("b", "SELECT 1"), sync()), step(parse("a", "SELECT 2"), sync())],
@@ -223,6 +250,11 @@ SCRIPTS = {
         step(*ask("SELECT 1", name="a"), sync())],
     "T64 deallocate, extended": [
         step(*ask("SELECT 1", name="a"), sync()), step(*ask("DEALLOCATE a"), sync()), step(*again("a"), sync())],
+    "T64 deallocate, bound and not executed": [
+        step(*ask("SELECT 1", name="a"), parse("d", "DEALLOCATE a"), sync()), step(bind("", "d", [b"1"]), sync()),
+        step(bind("", "d"), sync()), step(parse("a", "SELECT 2"), sync()), step(*again("a"), sync()),
+        step(bind("", "d"), execute(), *again("a"), sync()), step(*again("a"), sync()),
+        step(bind("", "d"), execute(), sync()), step(*again("a"), sync())],
     "T64 deallocate in a pipeline": [
         step(*ask("SELECT 1", name="a"), sync(), query("DEALLOCATE a"), query("SELECT 2"), *again("a"), sync())],
     "T64 discard all, and what is prepared behind it at once": [
