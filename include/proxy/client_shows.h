@@ -10,8 +10,9 @@
  * error is ours. One that an extension, the configuration or the role has is shown.
  *
  * Not found out: current_setting('name', true), which is '' there and not NULL; SHOW in
- * a function, behind other statements of its text or other messages of its batch, and,
- * in Parse, behind a comment. */
+ * a transaction block, where a question of ours would take its snapshot, in a function,
+ * behind other statements of its text or other messages of its batch, and, in Parse,
+ * behind a comment. */
 
 #include <stdbool.h>
 

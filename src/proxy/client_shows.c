@@ -67,14 +67,27 @@ void client_note_customs(struct client *client, const struct plan *plan)
 	}
 }
 
-/* Whether a Query of ours may be sent now: it ends the unnamed statement and portal,
- * and would commit a batch that is under way. */
+/* Whether a Query of ours may be sent: it ends the unnamed statement and portal, would
+ * commit a batch that is under way, and may not be the first of a transaction, whose
+ * snapshot and isolation level it would settle. */
 static bool shows_may_ask(const struct client *client)
 {
 	const struct server *server = client->server;
-	return !server->unsynced && !server->copy_in && server->tx_status != 'E' &&
-	       client->session.tx_status != 'E' &&
+	return server->tx_status == 'I' && client->session.tx_status == 'I' &&
 	       server->unnamed_id != SERVER_UNNAMED_LARGE;
+}
+
+/* Whether something of the client is not answered yet: the status of its transaction is
+ * not known, and the question's ReadyForQuery would pass as that of all. */
+static bool shows_is_behind(const struct client *client)
+{
+	struct owed_queue *owed = &client->server->owed;
+	for (uint32_t i = 0; i < owed->n; i++) {
+		if ((owed_at(owed, i)->flags & (OWED_SETTINGS | OWED_SEQUENCES)) == 0) {
+			return true;
+		}
+	}
+	return false;
 }
 
 /* The plan's name has nothing that would have to be quoted. */
@@ -115,9 +128,16 @@ enum shows client_may_show(struct client *client, const struct plan *plan, char 
 		client_wait_answers(client);
 		return SHOWS_WAITS;
 	}
-	if (shown == SHOWN_NOT_ASKED && shows_may_ask(client)) {
-		shows_ask(client, plan->set_name);
-		return SHOWS_WAITS;
+	const struct server *server = client->server;
+	if (shown == SHOWN_NOT_ASKED && !server->unsynced && !server->copy_in) {
+		if (shows_is_behind(client)) {
+			client_wait_answers(client);
+			return SHOWS_WAITS;
+		}
+		if (shows_may_ask(client)) {
+			shows_ask(client, plan->set_name);
+			return SHOWS_WAITS;
+		}
 	}
 	if (shown != SHOWN_UNKNOWN) {
 		return SHOWS_READY;

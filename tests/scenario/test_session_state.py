@@ -7,7 +7,7 @@ import time
 import pytest
 
 import wire
-from differential import difference
+from differential import difference, run, step
 from servers import wait_for
 from wire import bind, describe, execute, parse, query, sync
 
@@ -331,7 +331,9 @@ CUSTOM_STEPS = {
     "again": (bind("", "s"), execute(), sync()),
     "parse": (parse("s", "show my.x"), sync(), describe("S", "s"), sync(), parse("", "SELECT 1"), sync(),
               parse("", "SHOW my.x"), sync(), bind("", ""), execute(), sync()),
-    "transaction": (query("BEGIN"), query("SHOW my.x"), query("ROLLBACK")),
+    "transaction": (query("BEGIN"), query("SHOW my.none"), query("SHOW my.x"), query("ROLLBACK")),
+    "first of a transaction": (query("BEGIN"), query("SHOW my.given"), query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"),
+                               query("SHOW transaction_isolation"), query("COMMIT")),
     "other": (query("SHOW my.given"), query("SHOW plpgsql.variable_conflict"), query("SHOW My.x")),
     "own": (query("SET my.y = 'z'"), query("SHOW my.x"), query("SHOW my.y"), query("RESET my.y"), query("SHOW my.y")),
     "local": (query("BEGIN"), query("SET LOCAL my.x = 'q'"), query("SHOW my.x"), query("COMMIT"), query("SHOW my.x")),
@@ -357,6 +359,35 @@ def test_show_of_a_custom_setting(pgrecall, empty_database):
             found = difference(*answers)
             assert found is None, f"{name}: {found}"
         assert other.query("SHOW my.x")[1].values() == [b"others"]
+
+
+SHOW_BEHIND = {
+    "begin": (query("BEGIN"), query("SHOW my.unknown"), query("SELECT 1"), query("ROLLBACK"), query("SHOW my.unknown")),
+    "commit": (query("BEGIN"), query("SELECT 1"), query("COMMIT"), query("SHOW my.unknown"), query("SELECT 1")),
+    "setting": (query("BEGIN; SET DateStyle = 'German'; COMMIT"), query("SHOW my.unknown")),
+    "failed": (query("BEGIN"), query("SELECT 1/0"), query("SHOW my.unknown"), query("ROLLBACK"), query("SHOW my.unknown")),
+    "parse": (parse("", "BEGIN"), bind("", ""), execute(), sync(), parse("", "SHOW my.unknown"), bind("", ""), execute(), sync(),
+              parse("", "ROLLBACK"), bind("", ""), execute(), sync(), parse("s", "SHOW my.unknown"), sync(), query("SELECT 1")),
+    "settings of its own": (query("SET work_mem = '7MB'"), query("SHOW my.unknown"), query("RESET work_mem"), query("SHOW my.unknown"),
+                            query("SHOW work_mem")),
+}
+
+
+@pytest.mark.parametrize("way", ["packets", "bytes"])
+@pytest.mark.parametrize("script", SHOW_BEHIND, ids=lambda name: name.replace(" ", "_"))
+def test_show_of_a_custom_setting_behind_others(pgrecall, empty_database, script, way):
+    """Sent before the answers of what is in front of it are there, it takes nothing from them."""
+    proxy = pgrecall(pgrecall={"pool_mode": "transaction", "default_pool_size": 1, "min_pool_size": 0})
+    steps = [step(*SHOW_BEHIND[script]), step(query("SELECT '2026-02-01'::date")), step(query("SHOW my.unknown")), step(query("SHOW DateStyle"))]
+    with wire.Connection(empty_database.server.port).start(database=empty_database.name) as direct:
+        want = run(direct, steps)
+    with proxy.connect(empty_database.name) as conn, proxy.connect(empty_database.name, TimeZone="Australia/Perth") as other:
+        got = []
+        for one in steps:
+            got += run(conn, [one], way == "bytes")
+            other.query("SET my.unknown = 'others'")
+    found = difference(want, got)
+    assert found is None, found
 
 
 def split_groups(messages):
