@@ -89,6 +89,8 @@ struct client {
 	bool pass_drop;		  /* they are not for the server */
 	bool skip;		  /* after an error: drop everything until Sync */
 	struct plan *portal_plan; /* of the unnamed portal; a reference, or NULL */
+	struct plan *restores;	  /* of a text with a COPY, behind which settings are
+				     to be put again; a reference, or NULL */
 	bool portal_is_hit;	  /* the unnamed portal was answered from the cache */
 	uint64_t sync_at;	  /* position of the last Sync or Query sent; see
 				     proxy/names.h */

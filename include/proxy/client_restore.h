@@ -16,7 +16,9 @@
  * is corrected (proxy/added.h).
  *
  * Behind the last statement of a text, in an open transaction, they are a Query of
- * their own; outside one client_sync_settings() does it for the next message. */
+ * their own; outside one client_sync_settings() does it for the next message.  Where
+ * the text reads the data of a COPY, among which a Query may not come, that one waits
+ * for the text's end, and the client's next message for that. */
 
 #include <stdbool.h>
 
@@ -47,6 +49,10 @@ bool restoring_end(struct restoring *restoring, struct client *client,
 void restoring_fini(struct restoring *restoring);
 
 /* A text with PLAN has been sent. */
-void client_restore_behind_query(struct client *client, const struct plan *plan);
+void client_restore_behind_query(struct client *client, struct plan *plan);
+/* A message is about to be taken that is no part of a COPY, nor Sync, Flush or
+ * Terminate, and `client->restores` is set: sends what waited for the text's end.
+ * False: the message comes again. */
+bool client_restore_late(struct client *client);
 /* An Execute of PLAN (NULL: unknown) has been sent. */
 void client_restore_behind_execute(struct client *client, const struct plan *plan);

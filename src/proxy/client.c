@@ -268,6 +268,7 @@ static void client_free(struct loop_task *task)
 	replies_fini(&client->replies);
 	session_fini(&client->session);
 	plan_unref(client->portal_plan);
+	plan_unref(client->restores);
 	free(client);
 }
 

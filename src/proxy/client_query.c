@@ -102,7 +102,7 @@ void client_note_query(struct client *client)
 
 /* Sends what has been noted; takes QUERY. */
 static void client_send_query(struct client *client, struct span message,
-			      const struct plan *plan, struct query *query,
+			      struct plan *plan, struct query *query,
 			      struct restoring *restoring)
 {
 	struct server *server = client->server;

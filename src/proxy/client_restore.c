@@ -149,19 +149,14 @@ bool restoring_end(struct restoring *restoring, struct client *client,
 	return r >= 0 && buf_ok(&restoring->message);
 }
 
-void client_restore_behind_query(struct client *client, const struct plan *plan)
+/* In the open transaction. */
+static void restore_send(struct client *client, const struct plan *plan)
 {
-	struct session *session = &client->session;
-	if (LIKELY(session->startup->n == 0) ||
-	    (plan->kind != PLAN_SET && plan->kind != PLAN_MULTI) ||
-	    !(session->tx_begun || session->tx_status == 'T')) {
-		return;
-	}
 	struct buf sql;
 	struct buf message;
 	buf_init(&sql, SETTINGS_MAX_SQL);
 	buf_init(&message, SETTINGS_MAX_SQL + 16);
-	session_restore_last(session, plan, &sql);
+	session_restore_last(&client->session, plan, &sql);
 	for (size_t i = 0; i < sql.len; i++) {
 		sql.data[i] = sql.data[i] != 0 ? sql.data[i] : ';';
 	}
@@ -172,6 +167,36 @@ void client_restore_behind_query(struct client *client, const struct plan *plan)
 	}
 	buf_fini(&sql);
 	buf_fini(&message);
+}
+
+void client_restore_behind_query(struct client *client, struct plan *plan)
+{
+	struct session *session = &client->session;
+	if (LIKELY(session->startup->n == 0) ||
+	    (plan->kind != PLAN_SET && plan->kind != PLAN_MULTI) ||
+	    !(session->tx_begun || session->tx_status == 'T')) {
+		return;
+	}
+	if (plan->copy_in) {
+		plan_unref(client->restores);
+		client->restores = plan_ref(plan);
+	} else {
+		restore_send(client, plan);
+	}
+}
+
+bool client_restore_late(struct client *client)
+{
+	if (client->server != NULL && client->server->owed.n > 0) {
+		client_wait_answers(client);
+		return false;
+	}
+	struct plan *plan = steal(&client->restores);
+	if (client->session.tx_status == 'T') { /* else it has undone, or ended, them */
+		restore_send(client, plan);
+	}
+	plan_unref(plan);
+	return client_is_open(client);
 }
 
 /* Batches */

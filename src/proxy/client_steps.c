@@ -33,6 +33,7 @@
 #include "proxy/client_large.h"
 #include "proxy/client_listen.h"
 #include "proxy/client_query.h"
+#include "proxy/client_restore.h"
 #include "proxy/client_send.h"
 #include "proxy/client_sequences.h"
 #include "proxy/client_settings.h"
@@ -203,12 +204,18 @@ SELDOM static void client_protocol_error(struct client *client, uint8_t type)
 	client_close_text(client, CLIENT_CLOSE_PROTOCOL, NULL, text);
 }
 
+/* What PostgreSQL takes, or ignores, while it reads the data of a COPY. */
+static bool client_is_of_copy(uint8_t type)
+{
+	return memchr("dcfHSX", type, 6) != NULL;
+}
+
 /* True when the server reads the data of a COPY, or may be about to, and TYPE is no
  * part of that. */
 static bool client_breaks_copy(const struct client *client, uint8_t type)
 {
 	return client->server != NULL && server_may_copy(client->server) &&
-	       memchr("dcfHSX", type, 6) == NULL;
+	       !client_is_of_copy(type);
 }
 
 /* PostgreSQL refuses the message by its type, whatever it is, and closes the
@@ -246,6 +253,10 @@ static size_t client_step(struct client *client, struct span in)
 	}
 	if (client->skip && !row->in_skip) {
 		return client_pass_message(client, in, &frame, true);
+	}
+	if (UNLIKELY(client->restores != NULL) && !client_is_of_copy(in.p[0]) &&
+	    !client_restore_late(client)) {
+		return 0;
 	}
 	if (!frame.complete && !row->streamed) {
 		return frame.size > config->client_hold_max

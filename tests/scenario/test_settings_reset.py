@@ -12,6 +12,7 @@ STARTUP = {"options": "-c DateStyle=German -c work_mem=5MB -c search_path=own", 
 SHOW = "SHOW DateStyle; SHOW work_mem; SHOW search_path; SHOW TimeZone; SHOW application_name"
 DATE = "SELECT '2026-02-01'::date, current_setting('work_mem')"
 CHANGE = "SET DateStyle = 'SQL, DMY'; SET work_mem = '6MB'; SET search_path = public; SET TimeZone = 'Europe/Paris'"
+DATA = wire.copy_data(b"one\n") + wire.copy_done()
 RESETS = {"one": "RESET DateStyle", "default": "SET work_mem TO DEFAULT", "all": "RESET ALL", "zone": "SET TIME ZONE LOCAL",
           "local": "SET LOCAL work_mem TO DEFAULT",
           "name": "/* c */ RESET application_name -- x ; y\n", "not one of its own": "RESET geqo"}
@@ -110,6 +111,17 @@ SCRIPTS |= {
         step(query("DISCARD ALL")), step(*ask("BEGIN"), *ask("RESET ALL"), *ask("COMMIT"), *ask("SELECT 1/0"), sync()), step(query(SHOW)),
         step(query("DISCARD ALL")), step(*ask("BEGIN"), *ask("SET work_mem = '8MB'"), *ask("COMMIT"), flush(), until="C", times=3),
         step(*ask("SELECT 1/0"), sync()), step(query(SHOW))],
+    # settings may not be put again among the data
+    "copies in a transaction": [
+        step(query("BEGIN; CREATE TEMP TABLE c (a text) ON COMMIT DROP")), step(query(CHANGE)),
+        step(query("COPY c FROM STDIN; RESET ALL"), until="G"), step(DATA, times=1), step(query(SHOW)), step(query(CHANGE)),
+        step(query("COPY c FROM STDIN; SET LOCAL work_mem TO DEFAULT"), DATA, query(SHOW)), step(query("SAVEPOINT s")),
+        step(query("RESET DateStyle; COPY c FROM STDIN; RESET ALL"), DATA, *ask(DATE), sync()), step(query(CHANGE)),
+        step(query("RESET ALL; COPY c FROM STDIN; RESET ALL"), wire.copy_fail("no"), times=1), step(query("ROLLBACK TO s")), step(query(SHOW)),
+        step(query("COPY c FROM STDIN; SET work_mem = '7MB'; RESET ALL"), until="G"), step(DATA, sync(), query("SELECT * FROM c; COMMIT"), times=3),
+        step(query(SHOW)), step(query(CHANGE)), step(query("BEGIN"), query("COPY pg_temp.c FROM STDIN; RESET ALL"), query("ROLLBACK")),
+        step(query("BEGIN; CREATE TEMP TABLE c (a text) ON COMMIT DROP")),
+        step(query("COPY c FROM STDIN; COMMIT; RESET ALL"), DATA, query(SHOW))],
     "counts of answers": [
         step(query("RESET ALL; SELECT g FROM generate_series(1, 3) g; CREATE TEMP TABLE c (a text); COPY c FROM STDIN; SELECT * FROM c; RESET ALL; "
                    "COPY c TO STDOUT; DROP TABLE c; SELECT 1 WHERE false"), until="G"),
