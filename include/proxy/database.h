@@ -48,8 +48,10 @@ uint64_t database_tag(const struct database *database);
 struct catalog *database_catalog(struct database *database);
 /* Version of the current snapshot, 0: none; cheap. */
 uint32_t database_catalog_version(const struct database *database);
-/* A number that has been another one before the last DDL, as far as we know of it: DDL
- * that has passed through, and what the catalogue has shown of others'. */
+/* A number that was never given before the last DDL, as far as we know of it: DDL that
+ * has passed through, and what the catalogue has shown of others'.  No two databases
+ * have the same, nor has one that was forgotten and comes back: DDL in between was not
+ * seen.  Under 2^32 (session_shape()). */
 uint64_t database_shape(const struct database *database);
 /* DDL has been committed, and nobody has been told yet: gives the database another
  * shape. */

@@ -56,12 +56,13 @@ uint32_t database_catalog_version(const struct database *database)
 
 uint64_t database_shape(const struct database *database)
 {
-	return atomic_load(&database->n_reshaped) + atomic_load(&database->version);
+	return atomic_load(&database->shape);
 }
 
 void database_reshape(struct database *database)
 {
-	atomic_fetch_add(&database->n_reshaped, 1);
+	atomic_store(&database->shape,
+		     atomic_fetch_add(&database->databases->last_shape, 1) + 1);
 }
 
 bool database_is_up(const struct database *database)
@@ -364,6 +365,7 @@ static struct database *database_new(struct databases *databases, struct span na
 		return NULL;
 	}
 	database->databases = databases;
+	database_reshape(database);
 	database->tag = tag;
 	database->born_ns = clock_now_ns();
 	database->log_limit.interval_ms = DATABASE_LOG_MS;

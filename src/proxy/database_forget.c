@@ -134,10 +134,14 @@ static void database_forget(struct database *database, uint64_t since_ns)
 	if (!goes || database_is_needed(database)) {
 		return;
 	}
+	/* its last answer may make it another name of one that stays */
+	database_close_asker(database);
+	if (database_is_needed(database)) {
+		return;
+	}
 	if (database_is_placed(database) && !database_is_watched(database)) {
 		database_move(database); /* before anybody can come back to it */
 	}
-	database_close_asker(database);
 	database_unlink(database, since_ns);
 }
 

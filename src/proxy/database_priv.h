@@ -64,9 +64,9 @@ struct database {
 	struct databases *databases;
 	char *name; /* that clients use; owned */
 	uint64_t tag;
-	_Atomic uint32_t version;    /* of `catalog`; 0: none */
-	_Atomic uint64_t n_reshaped; /* DDL that has passed through */
-	atomic_bool is_up;	     /* the last question was answered */
+	_Atomic uint32_t version; /* of `catalog`; 0: none */
+	_Atomic uint32_t shape;	  /* of `last_shape`: see database_shape() */
+	atomic_bool is_up;	  /* the last question was answered */
 	atomic_bool is_absent; /* the server has none of this name, which only a client
 				* has said: it is not asked before the next login */
 	atomic_size_t n_limbo;
@@ -128,6 +128,7 @@ struct databases {
 	struct store_shared *store;
 	struct versions *versions;     /* the store's */
 	_Atomic uint32_t last_version; /* given to a catalogue */
+	_Atomic uint32_t last_shape;   /* given to a database */
 	atomic_uint n_refs;	       /* the owner's, and of a call that was posted */
 	atomic_bool is_posted;
 	atomic_bool is_stopped;

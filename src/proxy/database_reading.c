@@ -85,14 +85,15 @@ static void reading_free(struct database_reading *reading)
 
 /* Publishing */
 
-/* In this order: the snapshot, its version, the tag.  Whoever sees the tag at rest
- * again sees the new version, too. */
+/* In this order: the snapshot, its version and shape, the tag.  Whoever sees the tag at
+ * rest again sees the new version and shape, too. */
 static void database_publish(struct database *database, struct catalog *catalog)
 {
 	pthread_mutex_lock(&database->lock);
 	struct catalog *old = database->catalog;
 	database->catalog = catalog;
 	atomic_store(&database->version, catalog_version(catalog));
+	database_reshape(database);
 	pthread_mutex_unlock(&database->lock);
 	catalog_unref(old);
 }

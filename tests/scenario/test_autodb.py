@@ -90,6 +90,42 @@ def test_what_was_stored_is_not_served_when_it_comes_back(pgrecall, request, emp
         app.close()
 
 
+def told_types(client):
+    """Prepares what has a parameter of the type of `v`, and returns what is told of it."""
+    client.send(wire.parse("s", "SELECT v FROM t WHERE v = $1"), wire.describe("S", "s"), wire.sync())
+    replies = client.until("Z")
+    assert not [m for m in replies if m.kind == "E"], replies
+    return next(m.body for m in replies if m.kind == "t")
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["at_once", "read"])
+def test_types_are_those_of_now_when_it_comes_back(pgrecall, empty_database, is_read):
+    """DDL that a forgotten name does not see: what the worker was told before is no longer so."""
+    empty_database.psql("CREATE TABLE t (v int)")
+    proxy = pgrecall(cache={"default": "on"}, pgrecall={**SHORT, "workers": 1, "catalog_refresh": "1h"})
+    app = cached.Cached(proxy, empty_database.name)
+    before = told_types(app.client())
+    client = app.client()
+    app.warm(client, "SELECT 1 FROM t")
+    client.run("ALTER TABLE t ADD w int")
+    app.warm(client, "SELECT 2 FROM t")  # the catalogue was read again
+    assert told_types(client) == before
+    app.close()
+    wait_forgotten(proxy, empty_database.name)
+    empty_database.psql("ALTER TABLE t ALTER v TYPE text; INSERT INTO t VALUES ('a')")
+    app = cached.Cached(proxy, empty_database.name)
+    client, other = app.client(), app.client()
+    if is_read:
+        app.warm(client, "SELECT 3 FROM t")
+    now = told_types(client)
+    assert now == told_types(app.direct)
+    assert now != before
+    other.run("BEGIN", "SELECT 1")  # has the connection: the next one prepares it as it was told
+    client.send(wire.bind("", "s", [b"a"]), wire.execute(), wire.sync())
+    assert client.rows(client.until("Z")) == [[b"a"]]
+    app.close()
+
+
 def test_prepared_transactions_keep_the_name(pgrecall, empty_database):
     name = empty_database.name
     empty_database.psql(cached.SCHEMA)

@@ -446,6 +446,29 @@ Test(database, takes_the_login_that_works, .timeout = 60)
 	end(&rig);
 }
 
+/* What a worker knows of statements is by the shape alone. */
+Test(database, no_shape_is_given_twice)
+{
+	struct rig rig;
+	begin_on(&rig, "d_shape", 1);
+	find(&rig, "postgres", NULL);
+	struct database *first = rig.database;
+	uint64_t was = database_shape(first);
+	for (unsigned i = 0; i < 3; i++) {
+		database_reshape(first);
+		cr_assert_gt(database_shape(first), was);
+		was = database_shape(first);
+	}
+	rig.name = "d_shape_of_another";
+	find(&rig, "postgres", NULL);
+	cr_assert_gt(database_shape(rig.database), was);
+	cr_assert_eq(database_shape(first), was);
+	database_reshape(first);
+	cr_assert_gt(database_shape(first), database_shape(rig.database));
+	cr_assert_lt(database_shape(first), UINT64_C(1) << 32);
+	end(&rig);
+}
+
 Test(database, follows_a_reload, .timeout = 60)
 {
 	struct rig rig;
