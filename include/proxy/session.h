@@ -69,6 +69,8 @@ struct session {
 			  * statement counts as a write of everything */
 	bool cache_off;	 /* SET pgrecall.cache = off */
 	bool is_unsure;	 /* if what was sent fails, some of its settings may yet hold */
+	bool ends_by_portal; /* a named portal ends a transaction, who knows when */
+	uint64_t n_sets;     /* SETs, RESETs and their like that were sent */
 	uint64_t customs[SESSION_MAX_CUSTOMS]; /* hashes of the names of custom
 						* settings that it has ever set */
 	uint8_t n_customs;		       /* more than that many: perhaps any */

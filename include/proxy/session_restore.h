@@ -23,9 +23,9 @@ void session_restore(struct session *session, const struct plan *plan, struct bu
 /* The same for what a text with PLAN has taken away and nobody has set again. */
 void session_restore_last(struct session *session, const struct plan *plan,
 			  struct buf *sql);
-/* A ROLLBACK was executed in a batch; SETTLED are the settings that were pending when
- * it was sent. */
-void session_rolled_back(struct session *session, const struct context *settled);
+/* A ROLLBACK was executed in a batch; N_SETS is what the session's was when it was
+ * sent: the same SET again behind it is another one. */
+void session_rolled_back(struct session *session, uint64_t n_sets);
 /* DISCARD ALL was executed in a batch: it is committed, whatever becomes of the rest.
  * *SERVER becomes what the server connection has now. */
 void session_discarded(struct session *session, struct context **server);

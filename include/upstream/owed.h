@@ -65,6 +65,7 @@ struct owed {
 	bool restores;	   /* E: the COMMIT of proxy/client_restore.h */
 	struct context *settled; /* E of COMMIT or ROLLBACK: the client's settings if
 				    it commits; a reference, or NULL */
+	uint64_t n_sets;	 /* with it: how many SETs the session had been sent */
 	struct context *settled_server; /* and those of the server connection */
 	struct added *added;	 /* Q: statements of ours in its text; owned, or NULL */
 	uint64_t unnamed_before; /* the server's unnamed_id without this item, 0: not
@@ -98,6 +99,10 @@ int owed_push_front(struct owed_queue *queue, struct owed item) MUST_CHECK;
 /* Takes out item I from the oldest, I > 0: the server ignores its message.  Its
  * position counts as answered together with the one before it. */
 struct owed owed_void(struct owed_queue *queue, uint32_t i);
+/* Settings that were pending when ends of transactions that are owed were sent have
+ * been undone: those no longer say what the settings become.  True when there were any.
+ */
+bool owed_unsettle(struct owed_queue *queue);
 /* Item I from the oldest. */
 struct owed *owed_at(struct owed_queue *queue, uint32_t i);
 

@@ -153,6 +153,10 @@ static void client_note_bound(struct client *client, const struct request *reque
 	if (request->plan->kind == PLAN_SET && portal.n > 0) {
 		session_distrust(&client->session);
 	}
+	client->session.ends_by_portal |=
+	    portal.n > 0 && (request->plan->kind == PLAN_COMMIT ||
+			     request->plan->kind == PLAN_ROLLBACK ||
+			     request->plan->kind == PLAN_PREPARE_TX);
 }
 
 static size_t client_bind_known(struct client *client, const struct frame *frame,

@@ -221,8 +221,10 @@ static void client_note_end(struct client *client, const struct plan *plan)
 	const struct session *session = &client->session;
 	struct owed_queue *owed = &client->server->owed;
 	if (plan != NULL && session->pending != NULL &&
-	    (plan->kind == PLAN_COMMIT || plan->kind == PLAN_ROLLBACK)) {
+	    (plan->kind == PLAN_COMMIT || plan->kind == PLAN_ROLLBACK ||
+	     plan->kind == PLAN_PREPARE_TX)) {
 		struct owed *item = owed_at(owed, owed->n - 1);
+		item->n_sets = session->n_sets;
 		item->settled = context_ref(session->pending);
 		item->settled_server = context_ref(session->pending_server);
 	}

@@ -66,6 +66,9 @@ static void client_note_group(struct client *client, bool rolled_back)
 		session->pins_failed |= rolled_back;
 		return;
 	}
+	if (rolled_back && owed_unsettle(&client->server->owed)) {
+		session_distrust(session); /* what they commit is not known */
+	}
 	client->groups_failed = client->groups_failed || rolled_back;
 	client->groups_ok = client->groups_ok || !rolled_back;
 }
@@ -236,7 +239,8 @@ static void server_executed(struct server *server, const struct owed *head)
 		context_unref(server->context);
 		server->context = context_ref(session->context);
 	} else if (head->settled != NULL && server->rolled_back) {
-		session_rolled_back(session, head->settled);
+		session_rolled_back(session, head->n_sets);
+		(void)owed_unsettle(&server->owed);
 	} else if (head->settled != NULL) {
 		session_adopt(session, context_ref(head->settled));
 		context_unref(server->context);

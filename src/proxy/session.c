@@ -195,6 +195,7 @@ static void session_sent_set(struct session *session, const struct plan *plan,
 			     struct context *server)
 {
 	session->tx_unread = session->tx_sets = true;
+	session->n_sets++;
 	session->unreadable = session->unreadable || !session_stays_readable(plan);
 	if (plan->set_local && plan->set_name != NULL &&
 	    context_is_of_parse(plan->set_name)) {
@@ -258,7 +259,8 @@ static bool session_is_read_committed(const struct session *session)
 static void session_sent_multi(struct session *session, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n_parts && session->pending != NULL; i++) {
-		if (plan->parts[i]->kind == PLAN_COMMIT) {
+		if (plan->parts[i]->kind == PLAN_COMMIT ||
+		    plan->parts[i]->kind == PLAN_PREPARE_TX) {
 			session->is_unsure = true;
 		} else if (plan->parts[i]->kind == PLAN_ROLLBACK) {
 			session_distrust(session);
@@ -450,7 +452,8 @@ void session_adopt(struct session *session, struct context *context)
 	    context_effective(context, "pgrecall.cache", &off) &&
 	    (span_ieq(off, SPAN_LIT("off")) || span_ieq(off, SPAN_LIT("false")) ||
 	     span_eq_str(off, "0") || span_ieq(off, SPAN_LIT("no")));
-	session->unreadable = !session_is_readable(context);
+	/* not cleared here: something that is still unanswered may be unreadable */
+	session->unreadable = session->unreadable || !session_is_readable(context);
 }
 
 struct context *session_ready(struct session *session, char status, bool ok,
@@ -461,8 +464,9 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	if (status != 'I') {
 		return NULL;
 	}
-	bool is_unsure = session->is_unsure;
-	session->is_unsure = false;
+	bool is_unsure = session->is_unsure || session->ends_by_portal;
+	bool is_hidden = session->ends_by_portal;
+	session->is_unsure = session->ends_by_portal = false;
 	/* ON COMMIT DROP may have dropped it; what has failed may have made nothing */
 	bool is_doubtful = failed || session->pins_failed || session->tx_begun;
 	uint8_t doubtful = is_doubtful ? session->pins_new : 0;
@@ -488,7 +492,7 @@ struct context *session_ready(struct session *session, char status, bool ok,
 	}
 	struct context *fresh = steal(&session->pending);
 	struct context *server = steal(&session->pending_server);
-	if (failed) {
+	if (failed || is_hidden) {
 		context_unref(fresh);
 		context_unref(server);
 		if (ok || is_unsure) {
@@ -498,5 +502,6 @@ struct context *session_ready(struct session *session, char status, bool ok,
 		return NULL;
 	}
 	session_adopt(session, fresh);
+	session->unreadable = !session_is_readable(fresh);
 	return server;
 }

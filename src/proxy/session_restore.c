@@ -68,9 +68,9 @@ void session_discarded(struct session *session, struct context **server)
 	session_adopt(session, context_ref(session->startup));
 }
 
-void session_rolled_back(struct session *session, const struct context *settled)
+void session_rolled_back(struct session *session, uint64_t n_sets)
 {
-	if (session->pending != settled) {
+	if (session->n_sets != n_sets) {
 		session_distrust(session); /* some were set behind it */
 		return;
 	}

@@ -104,6 +104,18 @@ struct owed owed_void(struct owed_queue *queue, uint32_t i)
 	return taken;
 }
 
+bool owed_unsettle(struct owed_queue *queue)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < queue->n; i++) {
+		struct owed *item = owed_at(queue, i);
+		any = any || item->settled != NULL;
+		context_unref(steal(&item->settled));
+		context_unref(steal(&item->settled_server));
+	}
+	return any;
+}
+
 struct owed *owed_at(struct owed_queue *queue, uint32_t i)
 {
 	require(i < queue->n);

@@ -188,6 +188,50 @@ def test_cached_in_a_batch(pgrecall, empty_database):
     assert proxy.metric("cache_hits_total") > 0
 
 
+SQL = "SET DateStyle = 'SQL, MDY'"
+ENDS = {
+    "committed behind a rollback": [*ask("BEGIN"), *ask(SQL), *ask("ROLLBACK"), *ask("BEGIN"), *ask("SELECT 1"), *ask("COMMIT"), sync()],
+    "the same in groups": [*ask("BEGIN"), *ask(SQL), sync(), *ask("ROLLBACK"), sync(), *ask("BEGIN"), sync(), *ask("COMMIT"), sync()],
+    "the same again": [*ask("BEGIN"), *ask(SQL), *ask("ROLLBACK"), *ask(SQL), sync()],
+    "behind a group that failed": [*ask(SQL), *ask("SELECT 1/0"), sync(), *ask("BEGIN"), *ask("SELECT 1"), *ask("COMMIT"), sync()],
+    "committed in a group that fails, behind one": [
+        *ask(SQL), *ask("SELECT 1/0"), sync(), *ask("BEGIN"), *ask(SQL), *ask("COMMIT"), *ask("SELECT 1/0"), sync()],
+    "undone by a named portal": [parse("r", "ROLLBACK"), *ask("BEGIN"), *ask(SQL), bind("c", "r"), execute("c"), *ask("SELECT 1"), sync()],
+    "committed by a named portal": [parse("r", "COMMIT"), *ask("BEGIN"), *ask(SQL), bind("c", "r"), execute("c"), *ask("SELECT 1/0"), sync()],
+    "prepared": [*ask("BEGIN"), *ask(SQL), *ask("PREPARE TRANSACTION 'settings'"), *ask("SELECT 1/0"), sync(), query("ROLLBACK PREPARED 'settings'")],
+    "prepared in a text": [query(f"BEGIN; {SQL}; PREPARE TRANSACTION 'settings'; SELECT 1/0"), query("ROLLBACK PREPARED 'settings'")],
+    "a text that fails before its transaction": [query("SELECT 1/0; BEGIN; RESET DateStyle")],
+    "a text that fails behind a transaction": [query("BEGIN"), query("ROLLBACK"), query("SELECT 1/0; RESET DateStyle")],
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_cached_behind_ends(pgrecall, empty_database, name):
+    """Transactions of one pipeline, whose ends are known one after the other."""
+    empty_database.psql("CREATE TABLE t (k int, v date); INSERT INTO t VALUES (1, '2026-02-01')")
+    proxy = pgrecall(pgrecall={"default_pool_size": 1, "workers": 1}, cache={"default": "on"})
+    proxy.warm(empty_database.name)
+    read = "SELECT v FROM t WHERE k = 1"
+
+    def answer(client):
+        return next(m for m in client.query(read) if m.kind == "D").values()[0].decode()
+
+    def at_the_end(client):
+        client.query("SET DateStyle = 'German'")
+        assert answer(client) == "01.02.2026"
+        client.send(*ENDS[name]).until("Z", sum(m[:1] in (b"S", b"Q") for m in ENDS[name]))
+        return answer(client), answer(client)
+
+    for startup in ({}, {"DateStyle": "ISO", "work_mem": "5MB"}):
+        with wire.Connection(empty_database.server.port).start(database=empty_database.name, **startup) as direct:
+            want = at_the_end(direct)
+        with proxy.connect(empty_database.name, **startup) as client:
+            assert at_the_end(client) == want
+        for style, told in (("ISO", "2026-02-01"), ("German", "01.02.2026"), ("SQL, MDY", "02/01/2026")):
+            with proxy.connect(empty_database.name, DateStyle=style) as other:
+                assert (answer(other), answer(other)) == (told, told)
+
+
 def test_copy_behind_a_setting(pgrecall, empty_database):
     """The data of a COPY does not wait for the answer of a SET in front of it, wherever it is sent."""
     empty_database.psql("CREATE TABLE c (a text)")
