@@ -73,11 +73,13 @@ static struct database *database_heir(struct database *database)
 	return other;
 }
 
-/* What other names write reaches the tag of DATABASE without it. */
+/* What other names write reaches the tag of DATABASE without it: the heir knows which
+ * database it is, and notices when that changes. */
 static bool database_is_watched(struct database *database)
 {
 	const struct database *heir = database_heir(database);
-	return heir != NULL && database_is_placed(heir) && !heir->is_elsewhere;
+	return heir != NULL && heir->conf.is_known && atomic_load(&heir->is_up) &&
+	       database_is_placed(heir) && !heir->is_elsewhere;
 }
 
 static bool database_is_needed(struct database *database)

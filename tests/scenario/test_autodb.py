@@ -36,9 +36,9 @@ def refused(proxy, name):
     assert error.value.sqlstate == "3D000"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_made_up_names_are_forgotten(pgrecall, database, workers):
-    proxy = pgrecall(pgrecall={**SHORT, "workers": workers})
+@pytest.mark.parametrize("workers, least", [(1, 0), (2, 0), (2, 2)])
+def test_made_up_names_are_forgotten(pgrecall, database, workers, least):
+    proxy = pgrecall(pgrecall={**SHORT, "workers": workers, "min_pool_size": least})
     names = [f"made_up_{i}" for i in range(40)]
     with proxy.connect(database.name) as used:
         for name in names:
