@@ -227,6 +227,25 @@ static void database_tend_asker(struct database *database, const struct config *
 
 /* Whether the server is there */
 
+void database_asks(struct database *database)
+{
+	if (database->asked_ns == 0) {
+		database->asked_ns = clock_now_ns();
+	}
+}
+
+/* It is not asked again before the next login, or every name that anybody has made up
+ * would be asked for for ever.  Who has logged in since the question was asked may know
+ * of a database that was made meanwhile: then it is asked once more. */
+static void database_is_not_there(struct database *database)
+{
+	struct databases *databases = database->databases;
+	pthread_mutex_lock(&databases->lock);
+	bool is_absent = atomic_load(&database->used_ns) < database->asked_ns;
+	atomic_store(&database->is_absent, is_absent);
+	pthread_mutex_unlock(&databases->lock);
+}
+
 void database_answered(struct database *database, const char *doing, const char *error)
 {
 	if (database->asker == NULL) {
@@ -237,9 +256,9 @@ void database_answered(struct database *database, const char *doing, const char 
 	database->answered_ns = clock_now_ns();
 	if (error != NULL && database->is_guessed && database->read_ns == 0 &&
 	    strcmp(asker_sqlstate(database->asker), SQLSTATE_UNKNOWN_DATABASE) == 0) {
-		/* or every name that anybody has made up would be asked for for ever */
-		atomic_store(&database->is_absent, true);
+		database_is_not_there(database);
 	}
+	database->asked_ns = 0;
 	if (error != NULL && (was_up || log_limit_pass(&database->log_limit, &n))) {
 		log_warning(NULL, "database %s: cannot %s: %s (%" PRIu64 " times more)",
 			    database->name, doing, error, n);
@@ -267,6 +286,7 @@ static void database_ping(struct database *database, const struct config *config
 	const struct asker_question question = { .sql = "SELECT 1",
 						 .done = database_on_pong,
 						 .arg = database };
+	database_asks(database);
 	database->is_pinging = asker_ask(database->asker, &question) == 0;
 }
 

@@ -219,6 +219,7 @@ void database_limbo_ask(struct database *database, uint64_t now_ns)
 			.done = limbo_on_done,
 			.arg = database,
 		};
+		database_asks(database);
 		if (asker_ask(database->asker, &question) == 0) {
 			buf_fini(&pids);
 			return;

@@ -119,6 +119,7 @@ struct database {
 	uint64_t born_ns;
 	struct database_conf conf;
 	bool is_pinging;
+	uint64_t asked_ns;    /* the first question since; 0: none */
 	uint64_t answered_ns; /* last answer, or failure */
 	struct log_limit log_limit;
 };
@@ -147,6 +148,8 @@ struct databases {
 /* Asks the main thread to look soon; any thread. */
 void databases_wake(struct databases *databases);
 
+/* Before a question that may be the first. */
+void database_asks(struct database *database);
 /* After each answer, ERROR NULL, or failure to DO something. */
 void database_answered(struct database *database, const char *doing, const char *error);
 

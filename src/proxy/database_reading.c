@@ -292,6 +292,7 @@ static void database_read(struct database *database)
 	database->unread_ns = 0;
 	pthread_mutex_unlock(&database->lock);
 	database->reading = reading;
+	database_asks(database);
 	reading_ask(reading);
 }
 
