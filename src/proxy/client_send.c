@@ -341,5 +341,6 @@ void client_fail_batch(struct client *client, const char *sqlstate, const char *
 		}
 	}
 	buf_fini(&message);
+	client->shown = SHOWN_NOT_ASKED; /* it was for the message at hand */
 	client->skip = true;
 }

@@ -180,7 +180,8 @@ void client_shows_row(struct client *client, struct span body)
 	}
 	int32_t len = reader_i32(&r);
 	struct span text = reader_bytes(&r, len > 0 ? (size_t)len : 0);
-	if (reader_at_end(&r) && span_eq_str(text, "t")) {
+	if (client->shown == SHOWN_ASKED && reader_at_end(&r) &&
+	    span_eq_str(text, "t")) {
 		client->shown = SHOWN_UNKNOWN;
 	}
 }

@@ -125,6 +125,26 @@ def test_T75_cancel_while_settings_are_being_set(pgrecall, database, gate, setti
         assert other.types(other.query("SELECT 1")) == "TDCZ"
 
 
+@pytest.mark.parametrize("extended", [False, True])
+def test_T75_cancel_while_a_setting_is_asked_for(pgrecall, empty_database, gate, extended):
+    """What is known then is of the SHOW that it hit, and of no other."""
+    empty_database.psql(f"ALTER DATABASE {empty_database.name} SET my.given = 'given'")
+    proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall={"default_pool_size": 1})
+    with proxy.connect(empty_database.name) as client:
+        client.query("SELECT 1")
+        held = gate.hold_requests(b"current_setting('my.none'")
+        show = "SHOW my.none"
+        client.send(*([wire.parse("", show), wire.bind("", ""), wire.execute(), wire.sync()] if extended else [query(show)]))
+        held.wait()
+        asker = begin(proxy.port, client.pid, client.key)
+        assert asker.silent(0.3)
+        held.release()
+        assert errors(client.until("Z")) == ["57014"]
+        assert asker.rest() == []
+        assert [m.values() for m in client.query("SHOW my.given") if m.kind == "D"] == [[b"given"]]
+        assert errors(client.query("SHOW my.none")) == ["42704"]
+
+
 def test_T76_a_cancel_under_way_keeps_others_away(pgrecall, database, gate):
     """The query has ended before its cancel request arrives: nobody else gets the connection until then."""
     proxy = pgrecall(databases={"*": f"host=127.0.0.1 port={gate.port}"}, pgrecall={"default_pool_size": 1})
