@@ -205,34 +205,46 @@ bool client_restore_late(struct client *client)
 
 /* Batches */
 
-/* A portal of ours: the client's unnamed one stays what it is. */
+/* Of ours: the client's unnamed ones stay what they are, also when only the server
+ * knows the statement. */
 #define RESTORE_PORTAL SPAN_LIT("pgrecall")
+#define RESTORE_NAME   SPAN_LIT("pgrecall_restore")
 #define RESTORE_BIND   SPAN_LIT("\0\0\0\0\0\0") /* no formats, no values */
 
-/* One statement of ours in the client's batch.  An error of it is the batch's. */
+/* The items of one statement of ours. */
+static bool restore_owe(struct client *client, bool commits)
+{
+	for (const char *kind = "CPBECC"; *kind != 0; kind++) {
+		if (!client_owe(client, (uint8_t)*kind, OWED_SWALLOW, NULL, NULL)) {
+			return false;
+		}
+		struct owed_queue *owed = &client->server->owed;
+		struct owed *item = owed_at(owed, owed->n - 1);
+		item->statement_id = *kind == 'P' ? OWED_NAMED : 0;
+		item->restores = *kind == 'E' && commits;
+	}
+	return true;
+}
+
+/* One statement of ours in the client's batch.  An error of it is the batch's: then the
+ * statement may be there until the next one. */
 static bool restore_execute(struct client *client, struct span sql, bool commits)
 {
 	struct buf messages;
 	buf_init(&messages, sql.n + 256);
-	writer_parse(&messages, SPAN_LIT(""), sql, SPAN_LIT(""));
-	writer_bind_head(&messages, RESTORE_PORTAL, SPAN_LIT(""), RESTORE_BIND.n);
+	writer_close(&messages, 'S', RESTORE_NAME);
+	writer_parse(&messages, RESTORE_NAME, sql, SPAN_LIT(""));
+	writer_bind_head(&messages, RESTORE_PORTAL, RESTORE_NAME, RESTORE_BIND.n);
 	buf_append_span(&messages, RESTORE_BIND);
 	writer_execute(&messages, RESTORE_PORTAL, 0);
 	writer_close(&messages, 'P', RESTORE_PORTAL);
+	writer_close(&messages, 'S', RESTORE_NAME);
 	bool ok = buf_ok(&messages);
 	if (!ok) {
 		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 	}
-	ok = ok && client_owe(client, 'P', OWED_SWALLOW, NULL, NULL);
+	ok = ok && restore_owe(client, commits);
 	if (ok) {
-		client_set_unnamed(client, 0);
-	}
-	ok = ok && client_owe(client, 'B', OWED_SWALLOW, NULL, NULL) &&
-	     client_owe(client, 'E', OWED_SWALLOW, NULL, NULL) &&
-	     client_owe(client, 'C', OWED_SWALLOW, NULL, NULL);
-	if (ok) {
-		struct owed_queue *owed = &client->server->owed;
-		owed_at(owed, owed->n - 2)->restores = commits;
 		server_put(client->server, buf_span(&messages));
 	}
 	buf_fini(&messages);

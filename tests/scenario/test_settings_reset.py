@@ -258,6 +258,26 @@ def test_too_many(pgrecall, empty_database):
         assert client.types(client.query("RESET ALL; " * 900 + "SELECT 1")) == "C" * 900 + "TDCZ"
 
 
+@pytest.mark.parametrize("length", [100, 200_000])
+def test_the_unnamed_statement_stays(pgrecall, empty_database, length):
+    """What is put again in a batch takes no statement of the client's, also one that only the server knows."""
+    proxy = pgrecall(pgrecall={"default_pool_size": 1, "client_hold_max": "64kB"})
+    text = f"SELECT 'kept', '{length * 'x'}' <> ''"
+    again = (bind("", ""), execute())
+    steps = [step(parse("r", "RESET ALL"), parse("", text), sync()), step(*again, bind("", "r"), execute(), *again, sync()),
+             step(*again, sync()), step(query("BEGIN")), step(parse("", text), bind("", "r"), execute(), *again, flush(), until="C", times=2),
+             step(*again, bind("", "none"), sync()), step(query("ROLLBACK")), step(parse("", text), sync()),
+             step(bind("", "r"), execute(), bind("", "none"), sync()), step(*again, sync()),
+             step(bind("", "r"), execute(), sync()), step(*ask("SELECT name FROM pg_prepared_statements WHERE name LIKE '%restore%'"), sync())]
+    with wire.Connection(empty_database.server.port).start(database=empty_database.name, **STARTUP) as direct, \
+            proxy.connect(empty_database.name, **STARTUP) as client:
+        for conn in (direct, client):
+            conn.query(CHANGE)
+        want, got = (run(conn, steps) for conn in (direct, client))
+    found = difference(want, got)
+    assert found is None, found
+
+
 def test_text_that_may_mean_something_else(pgrecall, empty_database):
     """Nothing is put into a text that the server may divide otherwise."""
     proxy = pgrecall(pgrecall={"default_pool_size": 1})
