@@ -12,6 +12,7 @@
 #include "base/span.h"
 
 struct client;
+struct named;
 struct plan;
 struct statement;
 
@@ -26,9 +27,9 @@ bool client_ensure_prepared(struct client *client, struct statement *statement,
  * NAME and the server has. */
 bool client_owe_statement(struct client *client, uint8_t kind,
 			  struct statement *statement, struct span name);
-/* The client calls NAME what the item queued last is about: for its error.  Without
- * memory the error has our name. */
-void client_keep_name(struct client *client, struct span name);
+/* The client calls NAME, of the entry NAMED (or NULL), what the item queued last is
+ * about: for its error.  Without memory the error has our name. */
+void client_keep_name(struct client *client, struct named *named, struct span name);
 /* Enters ID into the server's prepared table, closing the one that has to go. */
 bool client_note_prepared(struct client *client, uint64_t id);
 /* Closes a statement on the server; the answer is not for the client. */

@@ -25,14 +25,18 @@
 
 struct plan;
 struct statement;
+struct text;
 
-#define NAMES_MAX_LEN 63
+#define NAMES_MAX_LEN  63
+#define NAMES_MAX_SAID 1024
 
 /* One name's statement. */
 struct named {
 	struct statement *statement; /* a reference; NULL: there is none */
-	bool on_server; /* session mode: the server connection has it by this name */
-	bool is_told;	/* a Describe has asked what its result is like */
+	bool on_server;	   /* session mode: the server connection has it by this name */
+	bool is_told;	   /* a Describe has asked what its result is like */
+	struct text *said; /* the name as the client has last sent it, which may be
+			    * longer; a reference, or NULL */
 	uint8_t name_len;
 	char name[NAMES_MAX_LEN];
 };
@@ -48,6 +52,10 @@ void names_init(struct names *names, uint32_t max);
 void names_fini(struct names *names);
 /* The entry of NAME, or NULL; valid until the next change. */
 struct named *names_find(struct names *names, struct span name);
+/* NAME, as the client sends it for the entry NAMED or, NULL, for none: a reference, cut
+ * after NAMES_MAX_SAID bytes.  The same name again allocates nothing.  NULL without
+ * memory. */
+struct text *names_said(struct named *named, struct span name);
 /* True when PLAN is, or has in it, an EXECUTE or DEALLOCATE of a name that is here. */
 bool names_are_used(struct names *names, const struct plan *plan);
 /* The same, also of a name whose change may still be undone. */

@@ -68,18 +68,17 @@ struct entry *query_lookup(struct client *client, struct request *request,
 /* A query object for what is about to be forwarded; NULL without memory. */
 struct query *query_new(struct client *client, const struct request *request,
 			uint8_t route);
+/* The same for one that was looked up: it collects the answer, when FILL may be stored
+ * and the server connection has the settings that the key says.  NULL without memory:
+ * the client is closed. */
+struct query *query_begin(struct client *client, const struct request *request,
+			  const struct store_fill *fill, uint8_t route);
 /* Notes the words and prepares the fill of a miss.  False: it will not be stored. */
 bool query_prepare_fill(struct client *client, const struct request *request,
 			struct store_fill *fill);
-/* Attaches a capture with FILL and the worker's key to QUERY. */
-void query_capture(struct client *client, struct query *query,
-		   const struct store_fill *fill);
 /* The query is over, or nobody will hear how it ended: whether the server was told by
  * it to read its settings. */
 void query_note_reload(struct worker *worker, const struct query *query);
-/* Whether the answer of the client's server connection to a miss with FILL may be
- * stored: its settings are what the key says. */
-bool query_may_capture(const struct client *client, const struct store_fill *fill);
 /* The answer is complete (or failed): stores, measures, logs, frees. */
 void query_finish(struct worker *worker, struct query *query);
 void query_free(struct query *query);

@@ -103,7 +103,7 @@ struct statement *session_statement(struct session *session, struct span name);
 SELDOM void session_distrust(struct session *session);
 /* Something that was sent keeps the server connection with this client: enum plan_pin
  * bits. */
-SELDOM void session_pin(struct session *session, uint8_t pins);
+void session_pin(struct session *session, uint8_t pins);
 /* A statement with PLAN is about to be sent to a server connection whose settings are
  * those of SERVER: what it does to transaction and settings. */
 void session_sent(struct session *session, const struct plan *plan,

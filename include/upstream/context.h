@@ -58,6 +58,10 @@ struct context {
 
 /* The context without any setting.  NULL without memory or over the limits. */
 struct context *context_base(struct span database, struct span user, struct span base);
+/* The same for the database, user and base of CONTEXT. */
+struct context *context_own_base(const struct context *context);
+/* Puts CONTEXT in place of *AT: takes its reference and ends that of what was there. */
+void context_assign(struct context **at, struct context *context);
 /* CONTEXT with NAME set to VALUE, or without it when VALUE is NULL; a new reference.
  * NULL without memory or over the limits. */
 struct context *context_with(struct context *context, const char *name,

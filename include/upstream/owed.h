@@ -20,6 +20,7 @@ struct commit;
 struct context;
 struct query;
 struct statement;
+struct text;
 
 enum owed_flags {
 	OWED_SWALLOW = 1,    /* we asked: the answer is not the client's, an error is */
@@ -39,16 +40,25 @@ enum owed_flags {
  * the client's, or only asks whether the server would take it. */
 #define OWED_NAMED UINT64_MAX
 
+/* What the settings become if a transaction commits. */
+struct settled {
+	struct context *client; /* a reference, like the next */
+	struct context *server; /* of the server connection */
+	uint64_t n_sets;	/* how many SETs the session had been sent */
+};
+
 struct owed {
-	uint8_t kind;	  /* the message's type byte: Q P B D E C S F; OWED_VOID */
-	uint8_t flags;	  /* enum owed_flags */
-	bool collects;	  /* Describe: its RowDescription belongs to the next Execute's
-			     answer */
-	bool is_told;	  /* D: its ParameterDescription has come */
-	bool failed;	  /* an ErrorResponse came for it (Q, S: for its group) */
-	bool is_set;	  /* OWED_SETTINGS: they are in force */
-	bool is_done;	  /* Q, F: something of it was completed */
-	bool deallocated; /* its DEALLOCATE ALL has been done */
+	uint8_t kind;	   /* the message's type byte: Q P B D E C S F; OWED_VOID */
+	uint8_t flags;	   /* enum owed_flags */
+	bool collects;	   /* Describe: its RowDescription belongs to the next Execute's
+			      answer */
+	bool is_told;	   /* D: its ParameterDescription has come */
+	bool failed;	   /* an ErrorResponse came for it (Q, S: for its group) */
+	bool is_set;	   /* OWED_SETTINGS: they are in force */
+	bool is_done;	   /* Q, F: something of it was completed */
+	bool deallocated;  /* its DEALLOCATE ALL has been done */
+	bool restores;	   /* E: the COMMIT of proxy/client_restore.h */
+	bool sets_unnamed; /* it makes or ends the unnamed statement; so does Q */
 	uint8_t copy_begins;   /* Q, E: COPY FROM STDIN that have begun */
 	uint8_t copy_ends;     /* Q, E: CopyDone and CopyFail that were sent for it; S:
 				  that had been sent when it was */
@@ -57,20 +67,15 @@ struct owed {
 	struct commit *commit; /* tags in flight that it decides; owned, or NULL */
 	struct statement *statement; /* B, D: of the statement, when it is known; a
 					reference, or NULL */
-	char *name;	   /* what the client calls a statement that has a name of ours
+	struct text *name; /* what the client calls a statement that has a name of ours
 			      on the server, for errors: P of one that it has already,
-			      B, D; owned, or NULL */
+			      B, D; a reference, or NULL */
 	uint32_t again_at; /* B, D: where it begins among the bytes that can be sent
 			      again, plus one; 0: it cannot (proxy/server_again.h) */
-	bool restores;	   /* E: the COMMIT of proxy/client_restore.h */
-	struct context *settled; /* E of COMMIT or ROLLBACK: the client's settings if
-				    it commits; a reference, or NULL */
-	uint64_t n_sets;	 /* with it: how many SETs the session had been sent */
-	struct context *settled_server; /* and those of the server connection */
+	struct settled *settled; /* E of COMMIT or ROLLBACK; owned, or NULL */
 	struct added *added;	 /* Q: statements of ours in its text; owned, or NULL */
 	uint64_t unnamed_before; /* the server's unnamed_id without this item, 0: not
 				    known */
-	bool sets_unnamed;	 /* it makes or ends the unnamed statement; so does Q */
 	uint64_t statement_id;	 /* P, C: id in the server's prepared table, 0: none,
 				    OWED_NAMED; B, D: the same, when `statement` is set */
 };

@@ -3,6 +3,7 @@
 
 #include "proxy/client_forward.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/config.h"
@@ -161,7 +162,7 @@ bool client_send_duplicate(struct client *client, const struct message_parse *pa
 	}
 	struct owed_queue *owed = &client->server->owed;
 	owed_at(owed, owed->n - 1)->name =
-	    strndup((const char *)parse->name.p, parse->name.n);
+	    names_said(names_find(&client->session.names, parse->name), parse->name);
 	return true;
 }
 
@@ -218,15 +219,20 @@ bool client_send_bind(struct client *client, const struct frame *frame,
  * may be set behind it before it is answered. */
 static void client_note_end(struct client *client, const struct plan *plan)
 {
-	const struct session *session = &client->session;
+	struct session *session = &client->session;
 	struct owed_queue *owed = &client->server->owed;
 	if (plan != NULL && session->pending != NULL &&
 	    (plan->kind == PLAN_COMMIT || plan->kind == PLAN_ROLLBACK ||
 	     plan->kind == PLAN_PREPARE_TX)) {
-		struct owed *item = owed_at(owed, owed->n - 1);
-		item->n_sets = session->n_sets;
-		item->settled = context_ref(session->pending);
-		item->settled_server = context_ref(session->pending_server);
+		struct settled *settled = malloc(sizeof(*settled));
+		if (settled == NULL) {
+			session_distrust(session); /* right, if slow */
+			return;
+		}
+		settled->client = context_ref(session->pending);
+		settled->server = context_ref(session->pending_server);
+		settled->n_sets = session->n_sets;
+		owed_at(owed, owed->n - 1)->settled = settled;
 	}
 }
 

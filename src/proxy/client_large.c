@@ -138,7 +138,8 @@ static size_t client_large_bind(struct client *client, struct span in,
 	    !client_owe(client, 'B', 0, NULL, NULL)) {
 		return 0;
 	}
-	client_keep_name(client, bind.statement);
+	client_keep_name(client, names_find(&client->session.names, bind.statement),
+			 bind.statement);
 	client->server->unsynced = true;
 	size_t names = (size_t)(bind.rest.p - in.p);
 	struct buf head;

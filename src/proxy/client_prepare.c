@@ -4,7 +4,6 @@
 #include "proxy/client_prepare.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/metrics.h"
 #include "proxy/client.h"
@@ -97,12 +96,11 @@ bool client_note_prepared(struct client *client, uint64_t id)
 	return evicted == 0 || client_evict(client, evicted);
 }
 
-void client_keep_name(struct client *client, struct span name)
+void client_keep_name(struct client *client, struct named *named, struct span name)
 {
 	struct owed_queue *owed = &client->server->owed;
 	if (name.n > 0 && !client->session_mode) {
-		owed_at(owed, owed->n - 1)->name =
-		    strndup((const char *)name.p, name.n);
+		owed_at(owed, owed->n - 1)->name = names_said(named, name);
 	}
 }
 
@@ -124,7 +122,7 @@ bool client_owe_statement(struct client *client, uint8_t kind,
 	item->statement = statement_ref(statement);
 	item->statement_id = name.n > 0 ? statement->id : 0;
 	item->again_at = again_at;
-	client_keep_name(client, name);
+	client_keep_name(client, named, name);
 	return true;
 }
 

@@ -130,13 +130,9 @@ static void client_forward_query(struct client *client, struct span message,
 				 const struct request *request,
 				 const struct store_fill *fill, uint8_t route)
 {
-	struct query *query = query_new(client, request, route);
+	struct query *query = query_begin(client, request, fill, route);
 	if (query == NULL) {
-		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
-	}
-	if (query_may_capture(client, fill)) {
-		query_capture(client, query, fill);
 	}
 	struct restoring restoring;
 	restoring_begin(&restoring, &client->session, request->plan, request->text);

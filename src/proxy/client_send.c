@@ -52,18 +52,19 @@ static bool client_had_failed(const struct client *client)
 	return client->session.tx_status == 'E' && client->server != NULL;
 }
 
-/* How the text of NAMED is read hangs on whether the transaction is still failed. */
+/* In a transaction that had failed: how the text of NAMED is read hangs on whether it
+ * still is. */
 static bool client_reading_is_open(struct client *client, const struct named *named)
 {
-	return client_had_failed(client) && client->server->owed.n > 0 &&
-	       named != NULL && !named->on_server &&
+	return client->server->owed.n > 0 && named != NULL && !named->on_server &&
 	       named->statement->parse_id != session_parse_id(&client->session);
 }
 
 bool client_name_hangs(struct client *client, struct span name)
 {
 	struct names *names = &client->session.names;
-	if (client_reading_is_open(client, names_find(names, name))) {
+	if (UNLIKELY(client_had_failed(client)) &&
+	    client_reading_is_open(client, names_find(names, name))) {
 		return true;
 	}
 	if (!client_name_is_open(client, name)) {
@@ -81,6 +82,9 @@ bool client_is_stuck(const struct client *client)
 
 struct statement *client_known(struct client *client, struct span name)
 {
+	if (LIKELY(!client_had_failed(client))) {
+		return session_statement(&client->session, name);
+	}
 	const struct named *named = names_find(&client->session.names, name);
 	bool stays = client_is_stuck(client) || client_reading_is_open(client, named);
 	return named != NULL && stays ? named->statement

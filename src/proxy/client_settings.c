@@ -111,8 +111,7 @@ bool client_sync_settings(struct client *client)
 	if (!ok) {
 		return false;
 	}
-	context_unref(server->context);
-	server->context = context_ref(session->context);
+	context_assign(&server->context, context_ref(session->context));
 	client->is_stale = is_spoilt; /* it was seen as if it might be shared */
 	return !is_spoilt;
 }

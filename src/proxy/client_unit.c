@@ -57,13 +57,9 @@ static void unit_forward(struct client *client, const struct unit *unit,
 	if (!client_send_bind(client, &unit->bind_frame, &unit->bind, statement)) {
 		return;
 	}
-	struct query *query = query_new(client, request, route);
+	struct query *query = query_begin(client, request, fill, route);
 	if (query == NULL) {
-		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
 		return;
-	}
-	if (query_may_capture(client, fill)) {
-		query_capture(client, query, fill);
 	}
 	if (unit->described) {
 		if (!client_send_plain(client, &unit->describe_frame)) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "sql/plan.h"
 #include "upstream/statement.h"
 
@@ -30,6 +31,15 @@ static void named_set_name(struct named *named, struct span key)
 	named->name_len = (uint8_t)key.n;
 	if (key.n > 0) {
 		memcpy(named->name, key.p, key.n);
+	}
+}
+
+static void named_free(struct named *named)
+{
+	if (named != NULL) {
+		statement_unref(named->statement);
+		text_unref(named->said);
+		free(named);
 	}
 }
 
@@ -62,6 +72,22 @@ struct named *names_find(struct names *names, struct span name)
 	return found != NULL && found->statement != NULL ? found : NULL;
 }
 
+struct text *names_said(struct named *named, struct span name)
+{
+	size_t n = name.n < NAMES_MAX_SAID ? name.n : NAMES_MAX_SAID;
+	struct span kept = span_make(name.p, n);
+	struct text *said = named != NULL ? named->said : NULL;
+	if (LIKELY(said != NULL && span_eq(kept, span_make(said->s, said->n)))) {
+		return text_ref(said);
+	}
+	struct text *fresh = text_new(kept);
+	if (named != NULL) {
+		text_unref(said);
+		named->said = text_ref(fresh);
+	}
+	return fresh;
+}
+
 void names_leave_server(struct names *names, uint64_t id)
 {
 	struct named *named;
@@ -90,18 +116,22 @@ bool names_are_open(const struct names *names, struct span name, uint64_t sync_a
 	return false;
 }
 
-uint64_t names_last_change(const struct names *names, struct span name)
+/* The last change of KEY that may be undone, or NULL: then it may come back. */
+static struct name_change *names_latest(const struct names *names, struct span key)
 {
-	uint64_t at = 0;
-	struct span key = names_key(name);
-	dlist_each (l, tmp, &names->changes) {
-		const struct name_change *change =
-		    container_of(l, struct name_change, link);
+	for (struct dlist *l = names->changes.prev; l != &names->changes; l = l->prev) {
+		struct name_change *change = container_of(l, struct name_change, link);
 		if (span_eq(named_key(&change->before), key)) {
-			at = change->at;
+			return change;
 		}
 	}
-	return at;
+	return NULL;
+}
+
+uint64_t names_last_change(const struct names *names, struct span name)
+{
+	const struct name_change *change = names_latest(names, names_key(name));
+	return change != NULL ? change->at : 0;
 }
 
 /* Notes what NAME is before a change at AT.  False without memory. */
@@ -118,6 +148,7 @@ static bool names_note(struct names *names, struct span key, const struct named 
 	change->at = at;
 	if (now != NULL && now->statement != NULL) {
 		change->before = *now;
+		change->before.said = NULL;
 		statement_ref(now->statement);
 	}
 	named_set_name(&change->before, key);
@@ -154,7 +185,7 @@ struct named *names_put(struct names *names, struct span name,
 	struct named *named = names_slot(names, key);
 	if (named == NULL || !names_note(names, key, named, at)) {
 		if (named != NULL && named->statement == NULL && key.n > 0) {
-			free(map_remove(&names->map, key));
+			named_free(map_remove(&names->map, key));
 		}
 		return NULL;
 	}
@@ -170,11 +201,7 @@ static void names_drop(struct names *names, struct span key)
 		statement_unref(steal(&names->unnamed.statement));
 		return;
 	}
-	struct named *named = map_remove(&names->map, key);
-	if (named != NULL) {
-		statement_unref(named->statement);
-		free(named);
-	}
+	named_free(map_remove(&names->map, key));
 }
 
 /* The next change of the same name, or NULL. */
@@ -191,19 +218,6 @@ static struct name_change *names_next_change(struct names *names,
 	return NULL;
 }
 
-/* Whether NAME has been changed in a way that may be undone: then it may come back. */
-static bool names_may_return(struct names *names, struct span key)
-{
-	dlist_each (l, tmp, &names->changes) {
-		const struct name_change *change =
-		    container_of(l, struct name_change, link);
-		if (span_eq(named_key(&change->before), key)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool names_use(struct names *names, const struct plan *plan, bool may_return)
 {
 	for (size_t i = 0; i < plan->n_parts; i++) {
@@ -216,7 +230,7 @@ static bool names_use(struct names *names, const struct plan *plan, bool may_ret
 	}
 	struct span name = span_str(plan->set_name);
 	return names_find(names, name) != NULL ||
-	       (may_return && names_may_return(names, names_key(name)));
+	       (may_return && names_latest(names, names_key(name)) != NULL);
 }
 
 bool names_are_used(struct names *names, const struct plan *plan)
@@ -233,7 +247,7 @@ void names_remove(struct names *names, struct span name, uint64_t at)
 {
 	struct span key = names_key(name);
 	const struct named *named = names_find(names, name);
-	if (named != NULL || names_may_return(names, key)) {
+	if (named != NULL || names_latest(names, key) != NULL) {
 		(void)names_note(names, key, named, at);
 		names_drop(names, key);
 	}
@@ -250,7 +264,7 @@ static void names_remove_returning(struct names *names, uint64_t at)
 		struct name_change *change = container_of(l, struct name_change, link);
 		struct span key = named_key(&change->before);
 		if (key.n > 0 && names_find(names, key) == NULL &&
-		    names_next_change(names, change) == NULL) {
+		    names_latest(names, key) == change) {
 			(void)names_note(names, key, NULL, at);
 		}
 		if (l == last) {
@@ -265,8 +279,7 @@ void names_remove_all(struct names *names, uint64_t at)
 	names_remove_returning(names, at);
 	map_each (named, i, &names->map) {
 		(void)names_note(names, named_key(named), named, at);
-		statement_unref(named->statement);
-		free(named);
+		named_free(named);
 	}
 	map_clear(&names->map);
 }

@@ -408,15 +408,17 @@ struct query *query_new(struct client *client, const struct request *request,
 }
 
 /* The words were noted before this: see proxy/database_conf.c for the order. */
-bool query_may_capture(const struct client *client, const struct store_fill *fill)
+static bool query_may_capture(const struct client *client,
+			      const struct store_fill *fill)
 {
 	const struct server *server = client->server;
 	return fill->may_store && !server->suspect && !server_is_outdated(server) &&
 	       server->target == client->pool->target;
 }
 
-void query_capture(struct client *client, struct query *query,
-		   const struct store_fill *fill)
+/* Attaches a capture with FILL and the worker's key to QUERY. */
+static void query_capture(struct client *client, struct query *query,
+			  const struct store_fill *fill)
 {
 	struct worker *worker = client->worker;
 	struct capture *capture = calloc(1, sizeof(*capture));
@@ -432,6 +434,18 @@ void query_capture(struct client *client, struct query *query,
 	buf_init(&capture->value, max);
 	capture->bad = !buf_ok(&capture->key);
 	query->capture = capture;
+}
+
+struct query *query_begin(struct client *client, const struct request *request,
+			  const struct store_fill *fill, uint8_t route)
+{
+	struct query *query = query_new(client, request, route);
+	if (query == NULL) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+	} else if (query_may_capture(client, fill)) {
+		query_capture(client, query, fill);
+	}
+	return query;
 }
 
 static void capture_free(struct capture *capture)

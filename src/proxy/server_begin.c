@@ -174,9 +174,7 @@ void server_probe_row(struct server *server, struct span body)
 	server->pid_is_true = span_eq_str(pid, told);
 	const struct config_database *line = begin_line(server);
 	server->begins_temp = line != NULL && line->cache && !span_eq_str(temp, "0");
-	struct context *fresh = probe_context(server, settings);
-	context_unref(server->context);
-	server->context = fresh;
+	context_assign(&server->context, probe_context(server, settings));
 }
 
 void server_probe_done(struct server *server, bool failed)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/sqlstate.h"
+#include "base/text.h"
 #include "proxy/added.h"
 #include "proxy/client.h"
 #include "proxy/query.h"
@@ -83,7 +84,7 @@ static enum verdict server_settings_failed(struct server *server,
 /* An error about a prepared statement names it as the server knows it; the client is
  * told its own name. */
 static enum verdict server_pass_error(struct walk *walk, const struct frame *frame,
-				      const char *own)
+				      const struct text *own)
 {
 	struct client *client = walk->server->client;
 	struct buf renamed;
@@ -96,8 +97,8 @@ static enum verdict server_pass_error(struct walk *walk, const struct frame *fra
 		return PASS;
 	}
 	/* each of our names has ten bytes or more */
-	buf_init(&renamed, frame->size * (1 + strlen(own) / 10));
-	bool is_renamed = server_rename_error(own, frame->body, &renamed);
+	buf_init(&renamed, frame->size * (1 + own->n / 10));
+	bool is_renamed = server_rename_error(own->s, frame->body, &renamed);
 	if (is_renamed) {
 		walk_flush(walk);
 		stream_put(&client->stream, buf_span(&renamed));

@@ -181,8 +181,7 @@ void server_after_ready(struct server *server)
 		client->groups_ok = client->groups_failed = false;
 	}
 	if (fresh != NULL) {
-		context_unref(server->context);
-		server->context = fresh;
+		context_assign(&server->context, fresh);
 	}
 	client_count_pins(client);
 	if (server->tx_status == 'I' && client_ask_pins(client)) {
@@ -236,15 +235,13 @@ static void server_executed(struct server *server, const struct owed *head)
 	}
 	struct session *session = &client->session;
 	if (head->restores) {
-		context_unref(server->context);
-		server->context = context_ref(session->context);
+		context_assign(&server->context, context_ref(session->context));
 	} else if (head->settled != NULL && server->rolled_back) {
-		session_rolled_back(session, head->n_sets);
+		session_rolled_back(session, head->settled->n_sets);
 		(void)owed_unsettle(&server->owed);
 	} else if (head->settled != NULL) {
-		session_adopt(session, context_ref(head->settled));
-		context_unref(server->context);
-		server->context = context_ref(head->settled_server);
+		session_adopt(session, context_ref(head->settled->client));
+		context_assign(&server->context, context_ref(head->settled->server));
 	} else if (plan != NULL && plan->kind == PLAN_SET &&
 		   plan->set_kind == SET_DISCARD_ALL) {
 		session_discarded(session, &server->context);

@@ -78,15 +78,11 @@ static void server_send_reset_query(struct server *server)
 
 static void server_reset_done(struct server *server)
 {
-	struct context *context = server->context;
 	server->suspect = false;
 	server->reset_sent = false;
 	prepared_clear(&server->prepared);
 	server->unnamed_id = 0;
-	server->context =
-	    context_base(span_str(context->database), span_str(context->user),
-			 span_str(context->base));
-	context_unref(context);
+	context_assign(&server->context, context_own_base(server->context));
 	if (server->context == NULL) {
 		server_close(server, SERVER_CLOSE_OUT_OF_MEMORY);
 	}

@@ -185,12 +185,6 @@ static struct context *session_reset_all(struct context *from, struct context *t
 	return result;
 }
 
-static struct context *session_base(const struct context *context)
-{
-	return context_base(span_str(context->database), span_str(context->user),
-			    span_str(context->base));
-}
-
 static void session_sent_set(struct session *session, const struct plan *plan,
 			     struct context *server)
 {
@@ -229,7 +223,7 @@ static void session_sent_set(struct session *session, const struct plan *plan,
 		session_distrust(session);
 		return;
 	}
-	struct context *base = session_base(server);
+	struct context *base = context_own_base(server);
 	if (base == NULL) {
 		session_distrust(session);
 		return;
@@ -445,8 +439,7 @@ void session_done(struct session *session, const struct plan *plan)
 
 void session_adopt(struct session *session, struct context *context)
 {
-	context_unref(session->context);
-	session->context = context;
+	context_assign(&session->context, context);
 	struct span off;
 	session->cache_off =
 	    context_effective(context, "pgrecall.cache", &off) &&

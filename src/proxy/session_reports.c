@@ -97,8 +97,7 @@ void session_restored(struct session *session, struct span name, struct span val
 		/* of statements that were sent behind the settings */
 		session_correct(&session->pending, key, was, text);
 		session_correct(&session->pending_server, key, was, text);
-		context_unref(*server);
-		*server = context_ref(session->context);
+		context_assign(server, context_ref(session->context));
 	}
 	free(was);
 	free(text);

@@ -21,8 +21,7 @@ bool session_loses(const struct session *session, const struct plan *plan)
 
 static void session_restored_all(struct session *session)
 {
-	context_unref(session->pending_server);
-	session->pending_server = context_ref(session->pending);
+	context_assign(&session->pending_server, context_ref(session->pending));
 }
 
 void session_restore(struct session *session, const struct plan *plan, struct buf *sql)
@@ -56,15 +55,12 @@ void session_restore_last(struct session *session, const struct plan *plan,
 
 void session_discarded(struct session *session, struct context **server)
 {
-	struct context *base =
-	    context_base(span_str((*server)->database), span_str((*server)->user),
-			 span_str((*server)->base));
+	struct context *base = context_own_base(*server);
 	if (base == NULL) {
 		session_distrust(session);
 		return;
 	}
-	context_unref(*server);
-	*server = base;
+	context_assign(server, base);
 	session_adopt(session, context_ref(session->startup));
 }
 

@@ -314,6 +314,18 @@ struct context *context_base(struct span database, struct span user, struct span
 	return context_intern(&parts);
 }
 
+struct context *context_own_base(const struct context *context)
+{
+	return context_base(span_str(context->database), span_str(context->user),
+			    span_str(context->base));
+}
+
+void context_assign(struct context **at, struct context *context)
+{
+	context_unref(*at);
+	*at = context;
+}
+
 static void context_parts_of(const struct context *context, struct context_parts *parts)
 {
 	parts->database = span_str(context->database);

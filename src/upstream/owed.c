@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "upstream/context.h"
 #include "upstream/statement.h"
 
@@ -58,13 +59,22 @@ int owed_push(struct owed_queue *queue, struct owed item)
 	return 0;
 }
 
+static void owed_item_unsettle(struct owed *item)
+{
+	struct settled *settled = steal(&item->settled);
+	if (settled != NULL) {
+		context_unref(settled->client);
+		context_unref(settled->server);
+		free(settled);
+	}
+}
+
 void owed_item_fini(struct owed *item)
 {
 	statement_unref(steal(&item->statement));
-	free(steal(&item->name));
+	text_unref(steal(&item->name));
 	free(steal(&item->added));
-	context_unref(steal(&item->settled));
-	context_unref(steal(&item->settled_server));
+	owed_item_unsettle(item);
 }
 
 struct owed owed_pop(struct owed_queue *queue)
@@ -110,8 +120,7 @@ bool owed_unsettle(struct owed_queue *queue)
 	for (uint32_t i = 0; i < queue->n; i++) {
 		struct owed *item = owed_at(queue, i);
 		any = any || item->settled != NULL;
-		context_unref(steal(&item->settled));
-		context_unref(steal(&item->settled_server));
+		owed_item_unsettle(item);
 	}
 	return any;
 }

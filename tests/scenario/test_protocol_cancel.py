@@ -39,6 +39,16 @@ def test_T09_keys_of_protocol_3_2(pgrecall, database, mode):
     assert new.types(new.query("SELECT 1")) == "TDCZ"
 
 
+def cancel_while(held, proxy, client):
+    """The client is cancelled while its server connection is busy with what pgrecall asks."""
+    held.wait()
+    asker = begin(proxy.port, client.pid, client.key)
+    assert asker.silent(0.3)
+    held.release()
+    assert errors(client.until("Z")) == ["57014"]
+    assert asker.rest() == []
+
+
 def without_key(data):
     return re.sub(rb"K\0\0\0\x0c.{8}(?=Z\0\0\0\x05I)", b"", data, flags=re.S)
 
@@ -114,12 +124,7 @@ def test_T75_cancel_while_settings_are_being_set(pgrecall, database, gate, setti
         held = gate.hold_requests(value.encode())
         sleep = "SELECT pg_sleep(20)"
         client.send(*([wire.parse("", sleep), wire.bind("", ""), wire.execute(), wire.sync()] if extended else [query(sleep)]))
-        held.wait()
-        asker = begin(proxy.port, client.pid, client.key)
-        assert asker.silent(0.3)
-        held.release()
-        assert errors(client.until("Z")) == ["57014"]
-        assert asker.rest() == []
+        cancel_while(held, proxy, client)
         shown = client.query(f"SHOW {setting}")
         assert [m.values() for m in shown if m.kind == "D"] == [[value.encode()]]
         assert other.types(other.query("SELECT 1")) == "TDCZ"
@@ -135,12 +140,7 @@ def test_T75_cancel_while_a_setting_is_asked_for(pgrecall, empty_database, gate,
         held = gate.hold_requests(b"current_setting('my.none'")
         show = "SHOW my.none"
         client.send(*([wire.parse("", show), wire.bind("", ""), wire.execute(), wire.sync()] if extended else [query(show)]))
-        held.wait()
-        asker = begin(proxy.port, client.pid, client.key)
-        assert asker.silent(0.3)
-        held.release()
-        assert errors(client.until("Z")) == ["57014"]
-        assert asker.rest() == []
+        cancel_while(held, proxy, client)
         assert [m.values() for m in client.query("SHOW my.given") if m.kind == "D"] == [[b"given"]]
         assert errors(client.query("SHOW my.none")) == ["42704"]
 

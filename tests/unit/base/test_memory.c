@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/dlist.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "faulty_alloc.h"
 
 Test(buf, appends_and_byte_order)
@@ -214,4 +215,21 @@ Test(dlist, order_and_removal_while_walking)
 	cr_assert_eq(dlist_pop_head(&head), &items[1].link);
 	cr_assert_eq(dlist_pop_head(&head), &items[3].link);
 	cr_assert(dlist_is_empty(&head));
+}
+
+Test(memory, shared_text)
+{
+	struct text *text = text_new(SPAN_LIT("a\0b"));
+	cr_assert_not_null(text);
+	cr_expect_eq(text->n, 3);
+	cr_expect_arr_eq(text->s, "a\0b", 4);
+	cr_expect_eq(text_ref(text), text);
+	text_unref(text);
+	cr_expect_arr_eq(text->s, "a\0b", 4);
+	text_unref(text);
+	text = text_new(span_make(NULL, 0));
+	cr_expect_str_eq(text->s, "");
+	text_unref(text);
+	cr_expect_null(text_ref(NULL));
+	text_unref(NULL);
 }
