@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/span.h"
 
+struct buf;
 struct client;
 struct commit;
 struct plan;
@@ -44,6 +45,11 @@ SELDOM void client_wait_answers(struct client *client);
 /* Queues an item; closes the client without memory, and frees what the item holds. */
 bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query *query,
 		struct commit *commit);
+/* Sends MESSAGES of ours, for which the server owes one item 'Q' of FLAGS.  False: the
+ * client has been closed. */
+bool client_send_ours(struct client *client, const struct buf *messages, uint8_t flags);
+/* The same with one Query of SQL. */
+bool client_send_sql(struct client *client, const struct buf *sql, uint8_t flags);
 /* The message of the item queued last makes the statement with this ID the server's
  * unnamed one, or (0) ends it. */
 void client_set_unnamed(struct client *client, uint64_t id);

@@ -43,10 +43,6 @@ struct client;
  * message must be looked at again, because the settings of the server are not what they
  * were when that was done. */
 bool client_sync_settings(struct client *client);
-/* Sends MESSAGES, for which the server owes one item 'Q' of FLAGS.  False: the client
- * has been closed. */
-bool client_send_settings(struct client *client, const struct buf *messages,
-			  uint8_t flags);
 /* True while that message has to wait: a SET, RESET or DISCARD, outside a transaction
  * and with its Sync, is not answered yet, or a question of ours behind it.  Sent behind
  * a RESET the message would run under the settings of the server's session, and its

@@ -11,7 +11,6 @@
 #include "sql/plan.h"
 #include "upstream/server.h"
 #include "wire/reader.h"
-#include "wire/writer.h"
 
 #define PINS_MAX_SQL 2048
 
@@ -63,20 +62,10 @@ bool client_ask_pins(struct client *client)
 		return false; /* a query would end the unnamed statement */
 	}
 	struct buf sql;
-	struct buf message;
 	buf_init(&sql, PINS_MAX_SQL);
-	buf_init(&message, PINS_MAX_SQL + 16);
 	pins_write_question(&sql, session->pins_ask);
-	writer_query(&message, buf_span(&sql));
-	require(buf_ok(&sql) && buf_ok(&message));
-	bool ok =
-	    client_owe(client, 'Q', OWED_SWALLOW | OWED_OURS | OWED_PINS, NULL, NULL);
-	if (ok) {
-		stream_put(&server->stream, buf_span(&message));
-		server->unnamed_id = 0;
-	}
+	bool ok = client_send_sql(client, &sql, OWED_SWALLOW | OWED_OURS | OWED_PINS);
 	buf_fini(&sql);
-	buf_fini(&message);
 	return ok;
 }
 

@@ -94,7 +94,6 @@ static bool client_prepare_query(struct client *client, const struct plan *plan)
 
 void client_note_query(struct client *client)
 {
-	client->server->unnamed_id = 0;
 	client->portal_is_hit = false;
 	/* even when it fails, unlike what it does itself at the next position */
 	names_remove(&client->session.names, SPAN_LIT(""), client_position(client) - 1);

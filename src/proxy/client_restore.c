@@ -154,23 +154,18 @@ static void restore_send(struct client *client, const struct plan *plan)
 {
 	struct session *session = &client->session;
 	struct buf sql;
-	struct buf message;
 	buf_init(&sql, SETTINGS_MAX_SQL);
-	buf_init(&message, SETTINGS_MAX_SQL + 16);
 	session_restore_last(session, plan, &sql);
 	for (size_t i = 0; i < sql.len; i++) {
 		sql.data[i] = sql.data[i] != 0 ? sql.data[i] : ';';
 	}
-	writer_query(&message, buf_span(&sql));
-	message.failed = message.failed || !buf_ok(&sql);
 	if (sql.len > 0 || !buf_ok(&sql)) {
 		/* a text that fails outside a transaction does not take ours with it */
 		session->is_unsure = session->is_unsure || session->tx_status == 'I' ||
 				     client->server->owed.n > 1;
-		(void)client_send_settings(client, &message, OWED_SWALLOW | OWED_OURS);
+		(void)client_send_sql(client, &sql, OWED_SWALLOW | OWED_OURS);
 	}
 	buf_fini(&sql);
-	buf_fini(&message);
 }
 
 void client_restore_behind_query(struct client *client, struct plan *plan)

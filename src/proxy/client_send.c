@@ -169,7 +169,34 @@ bool client_owe(struct client *client, uint8_t kind, uint8_t flags, struct query
 	if (owed_ends_group(&item)) {
 		client->sync_at = server->owed.n_pushed;
 	}
+	if (kind == 'Q') {
+		server->unnamed_id = 0; /* a Query ends the unnamed statement */
+	}
 	return true;
+}
+
+bool client_send_ours(struct client *client, const struct buf *messages, uint8_t flags)
+{
+	if (!buf_ok(messages)) {
+		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
+		return false;
+	}
+	if (!client_owe(client, 'Q', flags, NULL, NULL)) {
+		return false;
+	}
+	stream_put(&client->server->stream, buf_span(messages));
+	return true;
+}
+
+bool client_send_sql(struct client *client, const struct buf *sql, uint8_t flags)
+{
+	struct buf message;
+	buf_init(&message, sql->len + 16);
+	writer_query(&message, buf_span(sql));
+	message.failed = message.failed || !buf_ok(sql);
+	bool ok = client_send_ours(client, &message, flags);
+	buf_fini(&message);
+	return ok;
 }
 
 void client_set_unnamed(struct client *client, uint64_t id)

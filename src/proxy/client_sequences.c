@@ -43,7 +43,6 @@ bool client_forget_sequences(struct client *client, const struct plan *plan)
 		return false;
 	}
 	stream_put_static(&server->stream, SPAN_LIT("Q\0\0\0\26DISCARD SEQUENCES\0"));
-	server->unnamed_id = 0;
 	server->sequences_of = 0;
 	return true;
 }

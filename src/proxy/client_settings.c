@@ -16,21 +16,6 @@
 /* Bytes of the messages: of two statements a setting, and a few. */
 #define SETTINGS_MAX_MESSAGES (SETTINGS_MAX_SQL + 64 * (2 * CONTEXT_MAX_SETTINGS + 16))
 
-bool client_send_settings(struct client *client, const struct buf *messages,
-			  uint8_t flags)
-{
-	if (!buf_ok(messages)) {
-		client_close(client, CLIENT_CLOSE_OUT_OF_MEMORY);
-		return false;
-	}
-	if (!client_owe(client, 'Q', flags, NULL, NULL)) {
-		return false;
-	}
-	stream_put(&client->server->stream, buf_span(messages));
-	client->server->unnamed_id = 0;
-	return true;
-}
-
 static void settings_add(struct buf *out, struct span sql)
 {
 	writer_parse(out, SPAN_LIT(""), sql, SPAN_LIT(""));
@@ -106,7 +91,7 @@ bool client_sync_settings(struct client *client)
 	struct buf messages;
 	buf_init(&messages, SETTINGS_MAX_MESSAGES);
 	settings_write(server->context, session->context, &messages);
-	bool ok = client_send_settings(client, &messages, OWED_SWALLOW | OWED_SETTINGS);
+	bool ok = client_send_ours(client, &messages, OWED_SWALLOW | OWED_SETTINGS);
 	buf_fini(&messages);
 	if (!ok) {
 		return false;

@@ -18,7 +18,6 @@
 #include "upstream/server.h"
 #include "upstream/statement.h"
 #include "wire/reader.h"
-#include "wire/writer.h"
 
 #define SHOWS_MAX_SQL 1024
 
@@ -94,25 +93,17 @@ static bool shows_is_behind(const struct client *client)
 static void shows_ask(struct client *client, const char *name)
 {
 	struct buf sql;
-	struct buf message;
 	buf_init(&sql, SHOWS_MAX_SQL);
-	buf_init(&message, SHOWS_MAX_SQL + 16);
 	buf_printf(&sql,
 		   "SELECT coalesce(pg_catalog.current_setting('%s', true), '') = ''"
 		   " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_settings"
 		   " WHERE pg_catalog.lower(name) = '%s')",
 		   name, name);
-	writer_query(&message, buf_span(&sql));
 	client->shown = SHOWN_ASKED;
-	if (buf_ok(&message) && buf_ok(&sql) &&
-	    client_owe(client, 'Q', OWED_SWALLOW | OWED_OURS | OWED_SHOWS, NULL,
-		       NULL)) {
-		stream_put(&client->server->stream, buf_span(&message));
-		client->server->unnamed_id = 0;
+	if (client_send_sql(client, &sql, OWED_SWALLOW | OWED_OURS | OWED_SHOWS)) {
 		client_wait_answers(client);
 	}
 	buf_fini(&sql);
-	buf_fini(&message);
 }
 
 enum shows client_may_show(struct client *client, const struct plan *plan, char *text)
